@@ -1,0 +1,270 @@
+"""The settings of DESIGN.md section 10, checked once at the start; no value is ever echoed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from diploma_archive.errors import SettingsError
+from diploma_archive.models import OMITTABLE_FIELDS
+
+FRONTCORE_HOST = "api.frontcore.com"
+FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integrations (FRONTCORE.md)
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+MAX_PREFIX_BYTES = 512  # leaves room for the longest key below it: S3 allows 1,024 bytes
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+def _split_commas(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class FrontCoreSettings(BaseSettings):
+    """How to reach one FrontCore account (`FRONTCORE_*`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRONTCORE_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    api_key: SecretStr
+    account: str = "default"
+    base_url: str = "https://api.frontcore.com/v2"
+    requests_per_second: float = 4.0
+    link_ttl_seconds: int = 900
+    download_hosts: CommaSeparated = ()
+
+    _split = field_validator("download_hosts", mode="before")(_split_commas)
+
+    @field_validator("api_key", mode="after")
+    @classmethod
+    def _usable_key(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value().strip()
+        if not key:
+            raise ValueError("is blank; set it to the API key of your FrontCore account")
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("holds characters that no key has; copy the key again from FrontCore")
+        return SecretStr(key)
+
+    @field_validator("account", mode="after")
+    @classmethod
+    def _plain_account(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value.strip()):
+            raise ValueError("must be a short name of letters, digits, dots, dashes and underscores")
+        return value.strip()
+
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _safe_base_url(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value.strip())
+            port_is_valid = parts.port is None or parts.port > 0
+        except ValueError:
+            port_is_valid = False
+        if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a web address such as https://api.frontcore.com/v2")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("must be a plain web address without a user name, '?' or '#'")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            raise ValueError("must begin with https://, because the API key travels with every request")
+        return value.strip().rstrip("/")
+
+    @field_validator("requests_per_second", mode="after")
+    @classmethod
+    def _positive_rate(cls, value: float) -> float:
+        if not math.isfinite(value) or value <= 0:
+            raise ValueError("must be a number above 0, for example 4")
+        return value
+
+    @field_validator("link_ttl_seconds", mode="after")
+    @classmethod
+    def _positive_ttl(cls, value: int) -> int:
+        if value <= 0:
+            raise ValueError("must be a whole number of seconds above 0, for example 900")
+        return value
+
+    @model_validator(mode="after")
+    def _within_the_source_limit(self) -> Self:
+        at_frontcore = urlsplit(self.base_url).hostname == FRONTCORE_HOST
+        if at_frontcore and self.requests_per_second > FRONTCORE_REQUESTS_PER_SECOND:
+            raise ValueError("requests_per_second: must not be above 5, the limit of api.frontcore.com")
+        return self
+
+    @property
+    def allowed_hosts(self) -> frozenset[tuple[str, int]]:
+        """Return host and port of each place that diplomas may be downloaded from."""
+        base = urlsplit(self.base_url)
+        default_port = 443 if base.scheme == "https" else 80
+        if not self.download_hosts:
+            return frozenset({(base.hostname or "", base.port or default_port)})
+        hosts = set()
+        for entry in self.download_hosts:
+            parts = urlsplit(f"//{entry}")
+            hosts.add((parts.hostname or "", parts.port or default_port))
+        return frozenset(hosts)
+
+    @field_validator("download_hosts", mode="after")
+    @classmethod
+    def _plain_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            try:
+                parts = urlsplit(f"//{entry}")
+                plain = parts.netloc == entry and parts.hostname and parts.username is None and (parts.port or 1) > 0
+            except ValueError:
+                plain = False
+            if not plain:
+                raise ValueError("must be host names with an optional port, separated by commas")
+        return value
+
+
+class ArchiveSettings(BaseSettings):
+    """Where the archive lies and what it keeps (`ARCHIVE_*`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ARCHIVE_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    bucket: str
+    prefix: str = ""
+    omit_fields: CommaSeparated = ("user.national_identification_number",)
+    max_pdf_bytes: int = Field(default=25_000_000)
+    concurrency: int = Field(default=8)
+
+    _split = field_validator("omit_fields", mode="before")(_split_commas)
+
+    @field_validator("bucket", mode="after")
+    @classmethod
+    def _plain_bucket(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._:/-]{3,255}", value.strip()) or "//" in value:
+            raise ValueError("must be the bare name of a bucket, without s3://")
+        if "/" in value and not value.startswith("arn:"):
+            raise ValueError("must be the bare name of a bucket; a folder in it belongs into ARCHIVE_PREFIX")
+        return value.strip()
+
+    @field_validator("prefix", mode="after")
+    @classmethod
+    def _safe_prefix(cls, value: str) -> str:
+        """A trailing slash is taken off; anything that S3 consoles or other tools would misread is refused."""
+        prefix = value.removesuffix("/")
+        if prefix.startswith("/"):
+            raise ValueError("must not begin with a slash; write acme/prod, not /acme/prod")
+        if "//" in prefix or prefix.endswith("/"):
+            raise ValueError("must not hold a doubled slash")
+        if any(part in (".", "..") for part in prefix.split("/")) or "\\" in prefix:
+            raise ValueError("must not hold '.', '..' or a backslash as a folder")
+        if not prefix.isprintable() or prefix != prefix.strip():
+            raise ValueError("must not hold line breaks, control characters or outer blanks")
+        if len(prefix.encode("utf-8", "surrogatepass")) > MAX_PREFIX_BYTES:
+            raise ValueError(f"must not be longer than {MAX_PREFIX_BYTES} bytes")
+        return prefix
+
+    @field_validator("omit_fields", mode="after")
+    @classmethod
+    def _known_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # A misspelt field would keep personal data that somebody meant to leave out.
+        if value == ("none",):
+            return ()
+        unknown = [field for field in value if field not in OMITTABLE_FIELDS]
+        if unknown:
+            raise ValueError(
+                "names a field that does not exist or cannot be left out; use names such as user.email, "
+                "separated by commas, or none"
+            )
+        return value
+
+    @field_validator("max_pdf_bytes", mode="after")
+    @classmethod
+    def _sane_cap(cls, value: int) -> int:
+        if not 1_000 <= value <= 1_000_000_000:
+            raise ValueError("must be a number of bytes between 1000 and 1000000000")
+        return value
+
+    @field_validator("concurrency", mode="after")
+    @classmethod
+    def _sane_concurrency(cls, value: int) -> int:
+        if not 1 <= value <= 64:
+            raise ValueError("must be a whole number from 1 to 64")
+        return value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one run."""
+
+    frontcore: FrontCoreSettings
+    archive: ArchiveSettings
+
+
+_MISSING_HINTS = {
+    "FRONTCORE_API_KEY": "is missing; set it to the API key of your FrontCore account",
+    "ARCHIVE_BUCKET": "is missing; set it to the name of your S3 bucket",
+}
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    `AWS_*` names in `.env` are handed to boto3 through the environment where it does not have them yet,
+    because boto3 does not read `.env` itself.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        SettingsError: one or more settings are missing or wrong; the text names each of them.
+    """
+    _hand_aws_names_to_boto3()
+    problems: list[str] = []
+    frontcore = _load(FrontCoreSettings, "FRONTCORE_", problems)
+    archive = _load(ArchiveSettings, "ARCHIVE_", problems)
+    if frontcore is None or archive is None:
+        raise SettingsError("; ".join(problems), fix="Put it right in the environment or in .env and start again")
+    return Settings(frontcore=frontcore, archive=archive)
+
+
+def _load(kind: type[SettingsT], prefix: str, problems: list[str]) -> SettingsT | None:
+    try:
+        return kind()
+    except ValidationError as error:
+        problems.extend(setting_problems(error, prefix))
+        return None
+
+
+def setting_problems(error: ValidationError, prefix: str) -> list[str]:
+    """Return one sentence for each wrong setting in a pydantic error, naming settings and no values."""
+    return [_problem(dict(detail), prefix) for detail in error.errors(include_input=False, include_url=False)]
+
+
+def _problem(detail: dict[str, Any], prefix: str) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["loc"]:
+        name = f"{prefix}{detail['loc'][0]}".upper()
+    else:
+        field, _, message = message.partition(": ")
+        name = f"{prefix}{field}".upper()
+    if detail["type"] == "missing":
+        return f"{name} {_MISSING_HINTS.get(name, 'is missing')}"
+    if detail["type"] in ("int_parsing", "int_type", "int_from_float"):
+        return f"{name} must be a whole number"
+    if detail["type"] in ("float_parsing", "float_type"):
+        return f"{name} must be a number above 0, for example 4"
+    return f"{name} {message[0].lower()}{message[1:]}"
+
+
+def _hand_aws_names_to_boto3() -> None:
+    dotenv = Path(".env")
+    if dotenv.is_file():
+        for name, value in dotenv_values(dotenv).items():
+            if name.startswith("AWS_") and value:
+                os.environ.setdefault(name, value)
