@@ -1,0 +1,200 @@
+"""FrontCore as the pipeline sees it: pages of participants, listings of diplomas, downloads.
+
+Rule: list and download belong together; a listing knows how old its links are and can be read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from diploma_archive.errors import LinkRefusedError, ListingError, SourceError
+from diploma_archive.frontcore.answers import ErrorAnswer, fatal, read_json, read_list
+from diploma_archive.frontcore.download import Download, read_download
+from diploma_archive.frontcore.links import LinkPolicy
+from diploma_archive.frontcore.paging import Paging
+from diploma_archive.frontcore.redaction import quiet_http_logs, redact
+from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
+from diploma_archive.models import BadItem, Diploma, Participant, read_diploma, read_item, undocumented_fields
+
+if TYPE_CHECKING:
+    from diploma_archive.settings import Settings
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+MAX_NAMES_LOGGED = 20
+
+log = logging.getLogger("diploma_archive.frontcore")
+
+
+@dataclass(frozen=True)
+class ParticipantPage:
+    """One page of participants, and how many of its rows could not be read."""
+
+    participants: list[Participant]
+    problems: list[BadItem]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose diplomas are asked for: those of one enrolment, or all of one person."""
+
+    participant_id: int | None = None
+    user_id: int | None = None
+
+    def parameters(self) -> dict[str, int]:
+        """Return the query parameters."""
+        asked = {"participant_id": self.participant_id, "user_id": self.user_id}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The diplomas that one listing gave, and when."""
+
+    items: list[Diploma | BadItem]
+    listed_at: datetime
+    links_die_at: float  # on the event loop's clock
+
+    def find(self, diploma_id: int) -> Diploma | None:
+        """Return a diploma of this listing by its id, or None where it is not in it."""
+        return next((item for item in self.items if isinstance(item, Diploma) and item.id == diploma_id), None)
+
+
+@dataclass
+class FrontCore:
+    """One FrontCore account, open for one run."""
+
+    base_url: str
+    link_ttl_seconds: int
+    max_pdf_bytes: int
+    policy: LinkPolicy
+    transport: Transport
+    bytes_downloaded: int = 0
+    _named_fields: set[str] = field(default_factory=set)
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests went out so far, retries and downloads included."""
+        return self.transport.limiter.sent
+
+    async def participants(self, filters: Mapping[str, str | int]) -> AsyncIterator[ParticipantPage]:
+        """Yield the participants that match the filters of `/v2/participants`, page by page, each once.
+
+        Raises:
+            SourceError: the list cannot be read to its end; fatal, since nobody could say what is missing.
+        """
+        paging = Paging()
+        while not paging.done:
+            try:
+                answer = read_list(
+                    await self.transport.ask_api("participants", {**filters, **paging.next_parameters()}, read_json)
+                )
+            except SourceError as error:
+                raise fatal(error, "the participants cannot be listed") from None
+            rows: dict[int, Participant] = {}
+            problems: list[BadItem] = []
+            for raw in answer.items:
+                try:
+                    participant = read_item(Participant, raw)
+                except ListingError as error:
+                    problems.append(BadItem(None, None, error.diagnostics()))
+                else:
+                    rows.setdefault(participant.id, participant)
+            new = paging.take(list(rows), answer.next_page)
+            if new or problems:
+                yield ParticipantPage([row for identifier, row in rows.items() if identifier in new], problems)
+
+    async def diplomas(self, question: Question) -> Listing:
+        """Return the diplomas of one enrolment or person, with links that live `link_ttl_seconds`.
+
+        Raises:
+            KeyRefusedError: the key is not accepted; fatal.
+            SourceError: this listing cannot be had.
+        """
+        sent_at, listed_at = 0.0, datetime.now(UTC)
+
+        async def read(response: httpx.Response) -> object:
+            nonlocal sent_at, listed_at
+            # Counted from when the request went out, so that no link is ever taken for younger than it is.
+            sent_at, listed_at = response.request.extensions[SENT_AT], datetime.now(UTC)
+            return await read_json(response)
+
+        parameters = {**question.parameters(), "ttl": self.link_ttl_seconds}
+        try:
+            answer = read_list(await self.transport.ask_api("diplomas", parameters, read))
+        except ErrorAnswer as error:
+            raise ListingError(error.what) from None
+        self._name_new_fields(answer.items)
+        return Listing([read_diploma(raw) for raw in answer.items], listed_at, sent_at + self.link_ttl_seconds)
+
+    def check_link(self, diploma: Diploma) -> httpx.URL:
+        """Return the download link of a diploma as a URL that may be followed; send nothing.
+
+        Raises:
+            ListingError: the diploma has no link.
+            LinkForbiddenError: the link points to a place that is not allowed.
+        """
+        link = diploma.links.download
+        if link is None or not link.get_secret_value():
+            raise ListingError(
+                "FrontCore gives no download link for this diploma",
+                fix="Print the diploma in FrontCore, then run again",
+            )
+        return self.policy.check(link.get_secret_value())
+
+    async def download(self, diploma: Diploma, listing: Listing) -> Download:
+        """Return the PDF of a diploma through its link.
+
+        Raises:
+            LinkRefusedError: the link is too old or was refused; a new listing gives a new one.
+            SourceError: the download cannot be had.
+            ContentError: what came is no complete transfer of a PDF.
+        """
+        url = self.check_link(diploma)
+        if asyncio.get_running_loop().time() >= listing.links_die_at:
+            raise LinkRefusedError("the download link has expired")
+
+        async def read(response: httpx.Response) -> Download:
+            return await read_download(response, self.max_pdf_bytes)
+
+        download = await self.transport.follow_link(url, read)
+        self.bytes_downloaded += download.size
+        return download
+
+    def _name_new_fields(self, items: list[object]) -> None:
+        """Log the names of undocumented fields, once a run: they are dropped, and somebody should know."""
+        found = {redact(name)[:60] for raw in items for name in undocumented_fields(raw)}
+        new = sorted(found - self._named_fields)
+        if new and len(self._named_fields) < MAX_NAMES_LOGGED:
+            self._named_fields.update(new)
+            log.warning(
+                "FrontCore sends undocumented fields, which are not kept: %s", ", ".join(new[:MAX_NAMES_LOGGED])
+            )
+
+
+@asynccontextmanager
+async def open_frontcore(settings: Settings) -> AsyncIterator[FrontCore]:
+    """Open the account that the settings name; nothing is sent yet."""
+    quiet_http_logs()
+    source = settings.frontcore
+    async with open_transport(
+        base_url=source.base_url,
+        api_key=source.api_key.get_secret_value(),
+        requests_per_second=source.requests_per_second,
+        concurrency=settings.archive.concurrency,
+    ) as transport:
+        yield FrontCore(
+            base_url=source.base_url,
+            link_ttl_seconds=source.link_ttl_seconds,
+            max_pdf_bytes=settings.archive.max_pdf_bytes,
+            policy=LinkPolicy(source.allowed_hosts, urlsplit(source.base_url).hostname in LOOPBACK_HOSTS),
+            transport=transport,
+        )

@@ -1,0 +1,33 @@
+"""FrontCore's three ways to write a time (FRONTCORE.md), as naive Europe/Oslo, which its filters take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+SOURCE_ZONE = ZoneInfo("Europe/Oslo")
+FILTER_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def to_source_time(raw: str | None) -> datetime | None:
+    """Return a time as naive Europe/Oslo, or None where it says nothing that can be read."""
+    try:
+        moment = datetime.fromisoformat((raw or "").strip())
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(microsecond=0)
+    try:
+        return moment.astimezone(SOURCE_ZONE).replace(tzinfo=None, microsecond=0)
+    except (OverflowError, ValueError):
+        return None
+
+
+def read_filter_time(text: str) -> str | None:
+    """Return what a person gave as `yyyy-mm-dd[ hh:mm:ss]` in just that form, or None where it is no such time."""
+    for form in ("%Y-%m-%d", FILTER_FORMAT):
+        try:
+            return datetime.strptime(text.strip(), form).strftime(form)  # noqa: DTZ007  the API's filters are naive
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,199 @@
+"""Sends single requests within the rate, with total deadlines, byte caps and retries (DESIGN.md sections 4 and 8).
+
+Rule: no httpx error leaves this room, and none of ours carries a URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+
+from diploma_archive.errors import Kind, SourceError
+from diploma_archive.frontcore.backoff import MAX_REFUSALS, MAX_TRIES, backoff_seconds, retry_after_seconds
+from diploma_archive.frontcore.limiter import RateLimiter
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 4.0
+READ_SECONDS = 30.0
+ANSWER_DEADLINE_SECONDS = 60.0  # a whole JSON answer, from when the request went out
+DOWNLOAD_DEADLINE_SECONDS = 120.0  # a whole PDF, from when the request went out
+FIRST_ANSWER_SECONDS = 8.0  # until FrontCore has answered once, a wrong address must show within ten seconds
+
+SENT_AT = "diploma_archive.sent_at"  # extension of a request: when it went out, on the event loop's clock
+
+log = logging.getLogger("diploma_archive.frontcore")
+
+
+class TryAgainError(Exception):
+    """A status that is worth another try: 429 or 5xx."""
+
+    def __init__(self, status: int, retry_after: str | None) -> None:
+        super().__init__(str(status))
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Transport:
+    """Two clients behind one limiter: one for the API, which has the key, one for links, which must not."""
+
+    def __init__(self, limiter: RateLimiter, api: httpx.AsyncClient, links: httpx.AsyncClient) -> None:
+        self.limiter = limiter
+        self._api = api
+        self._links = links
+        self._answered = False
+        self._started = asyncio.get_running_loop().time()
+
+    async def ask_api(self, path: str, parameters: Mapping[str, str | int], read: Callable[..., Awaitable[T]]) -> T:
+        """Send one request to the API until `read` has made something of the answer.
+
+        Raises:
+            SourceError: it did not succeed within the tries and deadlines; see `send`.
+        """
+        self._api.cookies.clear()
+        request = self._api.build_request("GET", path, params=dict(parameters))
+        return await self._send(self._api, request, read, ANSWER_DEADLINE_SECONDS)
+
+    async def follow_link(self, url: httpx.URL, read: Callable[..., Awaitable[T]]) -> T:
+        """Send one request to a download link, without key and cookies, until `read` has made something of it.
+
+        Raises:
+            SourceError: it did not succeed within the tries and deadlines; see `send`.
+        """
+        self._links.cookies.clear()
+        request = self._links.build_request("GET", url)
+        return await self._send(self._links, request, read, DOWNLOAD_DEADLINE_SECONDS)
+
+    async def _send(
+        self,
+        client: httpx.AsyncClient,
+        request: httpx.Request,
+        read: Callable[[httpx.Response], Awaitable[T]],
+        deadline_seconds: float,
+    ) -> T:
+        failures = refusals = 0
+        while True:
+            try:
+                result = await self._send_once(client, request, read, deadline_seconds)
+            except TryAgainError as error:
+                self._answered = True
+                if error.status == 429:
+                    refusals += 1
+                    wait_seconds = retry_after_seconds(error.retry_after, datetime.now(UTC))
+                    self.limiter.refused(wait_seconds)
+                    log.info("FrontCore says 429 (too many requests): waiting %.0f s, then slower", wait_seconds)
+                    if refusals >= MAX_REFUSALS:
+                        raise SourceError(
+                            "FrontCore refuses requests as too many (429), again and again",
+                            fix="Another integration uses up the account's limit; lower FRONTCORE_REQUESTS_PER_SECOND "
+                            "or run later",
+                            kind=Kind.RETRIABLE,
+                        ) from None
+                    continue
+                failures += 1
+                if failures >= MAX_TRIES:
+                    raise SourceError(
+                        f"FrontCore fails with status {error.status} after {failures} tries",
+                        fix="The next run tries again",
+                        kind=Kind.RETRIABLE,
+                    ) from None
+            except TimeoutError:
+                # The total deadline is long: a server that drips for so long would do so again.
+                raise SourceError(
+                    "FrontCore took too long to send its answer", fix="The next run tries again", kind=Kind.RETRIABLE
+                ) from None
+            except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+                failures += 1
+                if failures >= MAX_TRIES or self._is_unreachable(error):
+                    raise self._transport_error(error) from None
+            else:
+                self._answered = True
+                return result
+            await asyncio.sleep(backoff_seconds(failures))
+
+    async def _send_once(
+        self,
+        client: httpx.AsyncClient,
+        request: httpx.Request,
+        read: Callable[[httpx.Response], Awaitable[T]],
+        deadline_seconds: float,
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        # Waiting for a slot is no fault of the server's: the clock starts when the request may go out.
+        async with asyncio.timeout(None) as deadline:
+
+            async def pace(event: str, _: dict[str, Any]) -> None:
+                # The slot is taken on a connected socket: pacing the coroutine would let a request on a cold
+                # connection arrive late, and the next one too close behind it.
+                if event == "http11.send_request_headers.started":
+                    await self.limiter.slot()
+                    request.extensions[SENT_AT] = loop.time()
+                    deadline.reschedule(loop.time() + deadline_seconds)
+                elif event == "http11.send_request_headers.complete":
+                    self.limiter.went_out()
+
+            request.extensions["trace"] = pace
+            response = await client.send(request, stream=True)
+            try:
+                if response.status_code == 429 or response.status_code >= 500:
+                    raise TryAgainError(response.status_code, response.headers.get("Retry-After"))
+                return await read(response)
+            finally:
+                await response.aclose()
+
+    def _is_unreachable(self, error: Exception) -> bool:
+        """Return whether to give up at once: a host that never answered is a wrong address, not a passing fault."""
+        passed_seconds = asyncio.get_running_loop().time() - self._started
+        next_try_seconds = CONNECT_SECONDS if isinstance(error, httpx.TimeoutException) else 1.0
+        return (
+            not self._answered
+            and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol))
+            and passed_seconds + next_try_seconds > FIRST_ANSWER_SECONDS - 2
+        )
+
+    def _transport_error(self, error: Exception) -> SourceError:
+        if not self._answered:
+            return SourceError(
+                "FrontCore cannot be reached",
+                fix="Check FRONTCORE_BASE_URL and the network",
+                kind=Kind.FATAL,
+            )
+        return SourceError(
+            f"the connection to FrontCore failed ({type(error).__name__})",
+            fix="The next run tries again",
+            kind=Kind.RETRIABLE,
+        )
+
+
+@asynccontextmanager
+async def open_transport(
+    *, base_url: str, api_key: str, requests_per_second: float, concurrency: int
+) -> AsyncIterator[Transport]:
+    """Open the two clients for one run."""
+    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None)
+    limits = httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2)
+    # trust_env would let a .netrc add credentials and a proxy variable see the token in a link.
+    async with (
+        httpx.AsyncClient(
+            base_url=base_url,
+            headers={"X-API-Key": api_key, "Accept": "application/json", "Accept-Encoding": "identity"},
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=False,
+            trust_env=False,
+        ) as api,
+        httpx.AsyncClient(
+            headers={"Accept": "application/pdf, application/octet-stream", "Accept-Encoding": "identity"},
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=False,
+            trust_env=False,
+        ) as links,
+    ):
+        yield Transport(RateLimiter(requests_per_second), api, links)
