@@ -1,0 +1,249 @@
+"""The archive as the pipeline sees it: what is known, and the create-only writes, in threads of their own.
+
+Rule: nothing is written before `archive.json` was read and found to be ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from diploma_archive.archive import keys
+from diploma_archive.archive.cursor import Cursor, read_cursor
+from diploma_archive.archive.identity import check_identity, new_identity
+from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote
+from diploma_archive.archive.record import Document, from_json, index_entry, to_json, utc_text
+from diploma_archive.archive.s3_client import build_clients
+from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Payload, Store, Stored
+from diploma_archive.errors import IntegrityError, Kind, StoreError
+
+if TYPE_CHECKING:
+    from diploma_archive.settings import Settings
+
+T = TypeVar("T")
+CURSOR_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose archive a run may write to."""
+
+    account: str
+    prefix: str
+    base_url: str
+
+
+class Archive:
+    """One archive, open for one run. Every method may raise StoreError."""
+
+    def __init__(self, store: Store, owner: Owner, pool: ThreadPoolExecutor) -> None:
+        self._store = store
+        self._owner = owner
+        self._pool = pool
+        self._identity: Stored | None = None
+        self._look_first: bool | None = None
+        self._quarantined: frozenset[int] | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def ignores_conditions(self) -> bool:
+        """Return whether the server was found to ignore `If-None-Match` (False until something was written)."""
+        return bool(self._look_first)
+
+    async def check_owner(self, first_look: Store) -> None:
+        """Read `archive.json` with an impatient client and check that it is ours; write nothing.
+
+        Raises:
+            StoreError: the bucket cannot be reached or the archive is somebody else's.
+        """
+        self._identity = await self._run(lambda: first_look.get(keys.IDENTITY_KEY))
+        self._check_identity()
+
+    async def holds_diplomas(self) -> bool:
+        """Return whether anything was ever archived here."""
+        return bool(await self._run(lambda: list(self._store.list(keys.CERTIFICATES, at_most=1))))
+
+    async def known(self, certificate: str) -> list[IndexName]:
+        """Return what is archived under a certificate segment, by one LIST."""
+
+        def listed() -> list[IndexName]:
+            rows = self._store.list(keys.index_prefix(certificate))
+            return [name for name in (keys.read_index_name(row.key) for row in rows) if name is not None]
+
+        return await self._run(listed)
+
+    async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
+        """Return the index entries of these names, one GET each."""
+
+        def read() -> list[Document]:
+            found = [self._store.get(name.key(certificate)) for name in names]
+            return [from_json(stored.body, "an index entry") for stored in found if stored is not None]
+
+        return await self._run(read)
+
+    async def holds_file(self, key: str) -> bool:
+        """Return whether the bucket has an object of this key."""
+        return await self._run(lambda: self._store.exists(key))
+
+    async def put_pdf(self, place: Place, payload: Payload) -> str:
+        """Store a PDF under its hash and return its key.
+
+        Raises:
+            IntegrityError: other bytes lie under that name; they cannot be what was downloaded.
+        """
+        await self._prepare()
+        key = place.pdf_key(payload.sha256)
+        if await self._run(lambda: self._store.create(key, payload, PDF_TYPE)) is Created.OTHER:
+            raise IntegrityError(
+                "the bucket holds other bytes under the name of this file",
+                fix="Run diploma-archive verify; move the damaged object away, and the next run archives it again",
+            )
+        return key
+
+    async def put_record(self, place: Place, record: Document) -> Document:
+        """Store a record, the commit marker, and return the one that counts: ours or that of a faster run."""
+        await self._prepare()
+        key = place.record_key(record["revision"], record["generation"])
+        return await self._create_or_adopt(key, record, "a record")
+
+    async def put_index(self, place: Place, record: Document) -> None:
+        """Store the index entry of a record."""
+        await self._prepare()
+        name = IndexName(record["diploma_id"], record["revision"], record["generation"])
+        await self._create_or_adopt(name.key(place.certificate), index_entry(record, place), "an index entry")
+
+    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
+        """Keep bytes that are no good diploma, and why; what is there already stays as it is."""
+        await self._prepare()
+        bytes_key, note_key = keys.quarantine_keys(certificate, payload.sha256)
+        body = Payload.of(to_json(note.to_document(payload)))
+
+        def store() -> None:
+            self._store.create(bytes_key, payload, BINARY_TYPE)
+            self._store.create(note_key, body, JSON_TYPE)
+
+        await self._run(store)
+
+    async def quarantined_twin(self, certificate: str, sha256: str) -> Document | None:
+        """Return the quarantine note of these bytes where an earlier run found them under another certificate."""
+        _, note_key = keys.quarantine_keys(certificate, sha256)
+        async with self._opening:
+            if self._quarantined is None:
+                # One LIST for the whole run instead of one GET for each new diploma; quarantine is small.
+                self._quarantined = await self._run(
+                    lambda: frozenset(hash(row.key) for row in self._store.list(keys.QUARANTINE))
+                )
+        if hash(note_key) not in self._quarantined:
+            return None
+        stored = await self._run(lambda: self._store.get(note_key))
+        note = None if stored is None else from_json(stored.body, "a quarantine note")
+        return note if note and str(note.get("reason")).startswith(DUPLICATE_REASON) else None
+
+    async def put_run_report(self, key: str, payload: Payload) -> None:
+        """Store the report of a run."""
+        await self._prepare()
+        await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
+
+    async def cursor(self) -> Cursor:
+        """Return the scheduled run's cursor; an empty one before the first run."""
+        stored = await self._run(lambda: self._store.get(keys.CURSOR_KEY))
+        return Cursor() if stored is None else read_cursor(from_json(stored.body, keys.CURSOR_KEY))
+
+    async def move_cursor(self, start: Cursor, moved: Cursor, run_id: str) -> Cursor:
+        """Store the cursor and return what is stored; where another run moved it meanwhile, both are merged.
+
+        Args:
+            start: the cursor that this run began with.
+            moved: the cursor that it ended with.
+        """
+        await self._prepare()
+
+        def move() -> Cursor:
+            for _ in range(CURSOR_TRIES):
+                stored = self._store.get(keys.CURSOR_KEY)
+                there = Cursor() if stored is None else read_cursor(from_json(stored.body, keys.CURSOR_KEY))
+                wanted = moved if there == start else moved.merged(there)
+                document = wanted.to_document(
+                    account=self._owner.account, run_id=run_id, moved_at=utc_text(datetime.now(UTC))
+                )
+                etag = None if stored is None else stored.etag
+                if self._store.replace(keys.CURSOR_KEY, to_json(document), etag):
+                    return wanted
+            raise StoreError(
+                "the cursor could not be moved: other runs move it all the time", fix="Run one at a time per account"
+            )
+
+        return await self._run(move)
+
+    async def _create_or_adopt(self, key: str, document: Document, what: str) -> Document:
+        payload = Payload.of(to_json(document))
+
+        def create() -> Document:
+            created = self._store.create(key, payload, JSON_TYPE, look_first=bool(self._look_first))
+            if created is not Created.OTHER:
+                return document
+            winner = self._store.get(key)
+            if winner is None:
+                raise StoreError(f"{what} that S3 said exists is gone again", fix="The next run tries again")
+            return from_json(winner.body, what)
+
+        return await self._run(create)
+
+    async def _prepare(self) -> None:
+        """Before the first write: create `archive.json`, and find out whether the server honours `If-None-Match`."""
+        if self._look_first is not None:
+            return
+        async with self._opening:
+            if self._look_first is None:
+                self._look_first = await self._run(self._begin)
+
+    def _begin(self) -> bool:
+        if self._identity is None:
+            document = new_identity(
+                account=self._owner.account,
+                prefix=self._owner.prefix,
+                base_url=self._owner.base_url,
+                created_at=datetime.now(UTC),
+            )
+            self._store.create(keys.IDENTITY_KEY, Payload.of(to_json(document)), JSON_TYPE, look_first=True)
+            self._identity = self._store.get(keys.IDENTITY_KEY)
+            self._check_identity()
+        if self._identity is None:
+            raise StoreError("archive.json was stored and is not there", fix="Check the S3 server", kind=Kind.FATAL)
+        # The probe writes nothing on a server that honours conditions, and the same bytes again on one that does not.
+        probe = Payload.of(self._identity.body)
+        return self._store.create(keys.IDENTITY_KEY, probe, JSON_TYPE) is Created.NEW
+
+    def _check_identity(self) -> None:
+        if self._identity is not None:
+            check_identity(from_json(self._identity.body, keys.IDENTITY_KEY), account=self._owner.account)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+@asynccontextmanager
+async def open_archive(settings: Settings, kind: type[Archive] = Archive) -> AsyncIterator[Archive]:
+    """Open the archive that the settings name and check whose it is, within ten seconds, writing nothing.
+
+    Raises:
+        StoreError: the bucket cannot be reached, or the archive is somebody else's.
+    """
+    where = settings.archive
+    owner = Owner(settings.frontcore.account, where.prefix, settings.frontcore.base_url)
+    pool = ThreadPoolExecutor(max_workers=where.concurrency, thread_name_prefix="s3")
+    try:
+        first_client, client = await asyncio.get_running_loop().run_in_executor(
+            pool, build_clients, where.concurrency, where.bucket
+        )
+        archive = kind(Store(client, where.bucket, where.prefix), owner, pool)
+        await archive.check_owner(Store(first_client, where.bucket, where.prefix))
+        yield archive
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,70 @@
+"""How far the scheduled run has read the source, and which participants it must try again (DESIGN.md section 9).
+
+Rule: the cursor is the newest `updated_at` seen at the source, never our clock; it only moves forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from diploma_archive.archive.record import FORMAT, Document
+from diploma_archive.errors import Kind, StoreError
+
+OVERLAP = timedelta(hours=24)  # catches rows written late, clock drift at the source and the hour that DST repeats
+MAX_RETRY = 10_000  # beyond it the run has failed as a whole: the cursor stays, and all is read again
+_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The newest `updated_at` seen (naive, Europe/Oslo), and the participants to try again."""
+
+    newest: datetime | None = None
+    retry: tuple[int, ...] = ()
+
+    def read_from(self) -> str | None:
+        """Return the `updated_at_min` of the next incremental run, or None: everything."""
+        return None if self.newest is None else (self.newest - OVERLAP).strftime(_FORMAT)
+
+    def advanced(self, newest: datetime | None, failed: Iterable[int]) -> Cursor:
+        """Return the cursor after a run that read everything; with too many failures it stays where it is."""
+        retry = tuple(sorted(set(failed)))
+        if len(retry) > MAX_RETRY:
+            return self
+        return Cursor(max((moment for moment in (self.newest, newest) if moment), default=None), retry)
+
+    def merged(self, other: Cursor) -> Cursor:
+        """Return the cursor that two runs agree on, both of which read everything up to their own."""
+        return replace(self.advanced(other.newest, {*self.retry, *other.retry}))
+
+    def to_document(self, *, account: str, run_id: str, moved_at: str) -> Document:
+        """Return the cursor as the bucket keeps it."""
+        return {
+            "format": FORMAT,
+            "account": account,
+            "updated_at": self.newest and self.newest.strftime(_FORMAT),
+            "retry": list(self.retry),
+            "run_id": run_id,
+            "moved_at": moved_at,
+        }
+
+
+def read_cursor(document: dict[str, Any]) -> Cursor:
+    """Return the cursor that a document holds.
+
+    Raises:
+        StoreError: it cannot be read; guessing would skip diplomas.
+    """
+    try:
+        raw = document["updated_at"]
+        newest = None if raw is None else datetime.strptime(raw, _FORMAT)  # noqa: DTZ007  naive by definition
+        return Cursor(newest, tuple(int(participant) for participant in document["retry"]))
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(
+            "state/cursor.json in the bucket is damaged",
+            fix="Run diploma-archive sync --all, which reads everything; move the damaged object away first",
+            kind=Kind.FATAL,
+        ) from None

@@ -1,0 +1,55 @@
+"""The archive of a dry run: reads like the real one, and remembers what it would have written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from diploma_archive.archive.bucket import Archive, Owner
+from diploma_archive.archive.cursor import Cursor
+from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.quarantine import QuarantineNote
+from diploma_archive.archive.record import Document, index_entry
+from diploma_archive.archive.store import Payload, Store
+
+
+class DryArchive(Archive):
+    """Writes nothing; so a conflict between two diplomas of the same dry run is seen as in a real one."""
+
+    def __init__(self, store: Store, owner: Owner, pool: ThreadPoolExecutor) -> None:
+        super().__init__(store, owner, pool)
+        self._imagined: defaultdict[str, dict[IndexName, Document]] = defaultdict(dict)
+
+    async def known(self, certificate: str) -> list[IndexName]:
+        """Return what is archived or would be by now."""
+        return [*await super().known(certificate), *self._imagined[certificate]]
+
+    async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
+        """Return the index entries that are there or would be by now."""
+        imagined = self._imagined[certificate]
+        real = await super().entries(certificate, [name for name in names if name not in imagined])
+        return [*real, *(imagined[name] for name in names if name in imagined)]
+
+    async def put_pdf(self, place: Place, payload: Payload) -> str:
+        """Store nothing."""
+        return place.pdf_key(payload.sha256)
+
+    async def put_record(self, place: Place, record: Document) -> Document:
+        """Store nothing."""
+        return record
+
+    async def put_index(self, place: Place, record: Document) -> None:
+        """Remember that it would be known by now."""
+        name = IndexName(record["diploma_id"], record["revision"], record["generation"])
+        self._imagined[place.certificate][name] = index_entry(record, place)
+
+    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
+        """Store nothing."""
+
+    async def put_run_report(self, key: str, payload: Payload) -> None:
+        """Store nothing."""
+
+    async def move_cursor(self, start: Cursor, moved: Cursor, run_id: str) -> Cursor:
+        """Move nothing."""
+        return start

@@ -1,0 +1,110 @@
+"""Where things lie in the bucket: layout format 1, DESIGN.md section 5. All keys are relative to the prefix.
+
+Rule: two different names never give the same key (up to Unicode NFC), and no name can leave its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+
+IDENTITY_KEY = "archive.json"
+CURSOR_KEY = "state/cursor.json"
+CERTIFICATES = "certificates/"
+QUARANTINE = "quarantine/"
+
+MAX_ESCAPED_BYTES = 120
+_KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")
+_INDEX_NAME = re.compile(r"([0-9]{1,19})\.([0-9a-f]{16})(?:\.([1-9][0-9]{0,8}))?\.json")
+
+
+def is_blank(text: str | None) -> bool:
+    """Return whether a serial or certificate number counts as absent: null, empty or only whitespace."""
+    return text is None or not text.strip()
+
+
+def escape(text: str) -> str:
+    """Return `text` as a key segment of at most 120 bytes of `[A-Za-z0-9._-]`, injective up to NFC.
+
+    Every byte outside `[A-Za-z0-9.-]`, a leading dot and `_` itself become `_XX`. Lone surrogates survive.
+    """
+    raw = unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
+    escaped = "".join(
+        chr(byte) if byte in _PLAIN and not (position == 0 and byte == ord(".")) else f"_{byte:02X}"
+        for position, byte in enumerate(raw)
+    )
+    if len(escaped) > MAX_ESCAPED_BYTES:
+        return f"{escaped[:_KEPT_WHEN_TOO_LONG]}_h{hashlib.sha256(raw).hexdigest()[:32]}"
+    return escaped
+
+
+def serial_segment(serial: str | None) -> str:
+    """Return the folder of a serial: `s-2024-SAFE-001`, or `no-serial`."""
+    return "no-serial" if serial is None or is_blank(serial) else f"s-{escape(serial)}"
+
+
+def certificate_segment(certificate_number: str | None, diploma_id: int) -> str:
+    """Return the folder of a certificate number: `c-ABC123456`, or `d-{diploma id}` where there is none."""
+    if certificate_number is None or is_blank(certificate_number):
+        return f"d-{diploma_id}"
+    return f"c-{escape(certificate_number)}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one diploma lies: its two key segments."""
+
+    serial: str
+    certificate: str
+
+    def pdf_key(self, sha256: str) -> str:
+        """Return the key of a PDF, named by its content."""
+        return f"diplomas/{self.serial}/{self.certificate}/{sha256}.pdf"
+
+    def record_key(self, revision: str, generation: int = 1) -> str:
+        """Return the key of a record, the commit marker."""
+        return f"diplomas/{self.serial}/{self.certificate}/{_versioned(revision, generation)}.json"
+
+
+@dataclass(frozen=True, order=True)
+class IndexName:
+    """What the name of an index entry says: diploma, revision, generation."""
+
+    diploma_id: int
+    revision: str
+    generation: int = 1
+
+    def key(self, certificate: str) -> str:
+        """Return the key of this entry below a certificate segment."""
+        return f"{index_prefix(certificate)}{self.diploma_id}.{_versioned(self.revision, self.generation)}.json"
+
+
+def index_prefix(certificate: str) -> str:
+    """Return the folder that lists what is archived under a certificate segment."""
+    return f"{CERTIFICATES}{certificate}/"
+
+
+def read_index_name(key: str) -> IndexName | None:
+    """Return what the last part of an index key says, or None where it is no index entry."""
+    found = _INDEX_NAME.fullmatch(key.rpartition("/")[2])
+    if found is None:
+        return None
+    return IndexName(int(found[1]), found[2], int(found[3] or 1))
+
+
+def quarantine_keys(certificate: str, sha256: str) -> tuple[str, str]:
+    """Return the keys of quarantined bytes and of the JSON that says why."""
+    return f"{QUARANTINE}{certificate}/{sha256}.bin", f"{QUARANTINE}{certificate}/{sha256}.json"
+
+
+def run_report_key(started_at: datetime, run_id: str) -> str:
+    """Return the key of a run report, below the day the run started (UTC)."""
+    return f"runs/{started_at:%Y/%m/%d}/{started_at:%Y%m%dT%H%M%SZ}-{run_id}.json"
+
+
+def _versioned(revision: str, generation: int) -> str:
+    return revision if generation == 1 else f"{revision}.{generation}"

@@ -1,0 +1,45 @@
+"""Builds the S3 clients; the only place that knows boto3's configuration.
+
+Credentials, region and endpoint come from boto3's own chain (`AWS_ENDPOINT_URL_S3`, profiles, IAM roles).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from diploma_archive.archive.s3_errors import store_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+# A wrong endpoint is a mistake in the settings: it must show within ten seconds, so the first look is impatient
+# (2 x (3 + 1) s to connect or 2 x 4 s to read), and every later call is patient.
+FIRST_LOOK = {"connect_timeout": 3, "read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 2}}
+PATIENT = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 5}}
+
+
+def build_clients(concurrency: int, bucket: str) -> tuple[S3Client, S3Client]:
+    """Return the impatient client for the first look at the bucket and the patient one for the work.
+
+    Raises:
+        StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
+    """
+    try:
+        session = boto3.session.Session()
+        endpoint = session.client("s3", region_name=session.region_name or "us-east-1").meta.endpoint_url
+        host = urlsplit(endpoint).hostname or ""
+        # Virtual-hosted addressing needs DNS names per bucket, which only AWS is known to have.
+        addressing = {} if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else {"addressing_style": "path"}
+
+        def client(patience: dict[str, object]) -> S3Client:
+            config = Config(s3=addressing, max_pool_connections=concurrency + 2, **patience)  # type: ignore[arg-type]
+            return session.client("s3", region_name=session.region_name or "us-east-1", config=config)
+
+        return client(FIRST_LOOK), client(PATIENT)
+    except (BotoCoreError, ValueError) as error:
+        raise store_error(error, bucket) from None

@@ -1,0 +1,151 @@
+"""Turns what S3 and botocore say into one plain sentence that names the setting to look at.
+
+Rule: no text of the server's or of botocore's is passed on, since it may hold a URL, a key id or a token.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSLError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from diploma_archive.errors import Kind, StoreError
+
+_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+_CREDENTIAL_CODES = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "TokenRefreshRequired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSecurity",
+    }
+)
+_REGION_CODES = frozenset(
+    {
+        "PermanentRedirect",
+        "TemporaryRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "301",
+        "307",
+    }
+)
+
+
+def error_code(error: ClientError) -> str:
+    """Return S3's name of an error, or its HTTP status where a HEAD left no name."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return code or str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+
+
+def status_code(error: ClientError) -> int:
+    """Return the HTTP status of an error, or 0 where there is none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> StoreError:
+    """Return our own error for one of botocore's."""
+    if isinstance(error, ClientError):
+        return _from_answer(error, bucket)
+    if isinstance(error, _CREDENTIALS):
+        return StoreError(
+            "there are no usable AWS credentials",
+            fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile in AWS_PROFILE, or run under a role",
+            kind=Kind.FATAL,
+        )
+    if isinstance(error, SSLError):
+        return StoreError(
+            "the S3 endpoint's certificate is not trusted",
+            fix="Check AWS_ENDPOINT_URL_S3, or name your own authority in AWS_CA_BUNDLE",
+            kind=Kind.FATAL,
+        )
+    if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)):
+        return StoreError(
+            "the S3 endpoint cannot be reached",
+            fix="Check AWS_ENDPOINT_URL_S3 and the network",
+            kind=Kind.FATAL,
+        )
+    if isinstance(error, NoRegionError):
+        return StoreError("no AWS region is set", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL)
+    if isinstance(error, ReadTimeoutError):
+        return StoreError("S3 did not answer in time", fix="The next run tries again", kind=Kind.RETRIABLE)
+    if isinstance(error, ValueError) or type(error).__name__ in ("InvalidRegionError", "InvalidConfigError"):
+        return StoreError(
+            "the S3 endpoint or region is not valid",
+            fix="Check AWS_ENDPOINT_URL_S3 (it begins with http:// or https://) and AWS_REGION",
+            kind=Kind.FATAL,
+        )
+    return StoreError(
+        f"the connection to S3 failed ({type(error).__name__})", fix="The next run tries again", kind=Kind.RETRIABLE
+    )
+
+
+def _from_answer(error: ClientError, bucket: str) -> StoreError:
+    code, status = error_code(error), status_code(error)
+    operation = getattr(error, "operation_name", "request")
+    if code == "NoSuchBucket":
+        return StoreError(
+            f"the bucket {bucket} does not exist at this endpoint",
+            fix="Check ARCHIVE_BUCKET, AWS_ENDPOINT_URL_S3 and the account of the credentials",
+            kind=Kind.FATAL,
+        )
+    if code in _CREDENTIAL_CODES:
+        return StoreError(
+            "S3 does not accept the AWS credentials, or they have expired",
+            fix="Renew AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the role's session) and start again",
+            kind=Kind.FATAL,
+        )
+    if code == "RequestTimeTooSkewed":
+        return StoreError("this machine's clock is wrong", fix="Set the clock (NTP) and start again", kind=Kind.FATAL)
+    if code in _REGION_CODES:
+        return StoreError(
+            f"the bucket {bucket} lies in another region", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL
+        )
+    if status in (401, 403) or code == "AccessDenied":
+        return StoreError(
+            f"S3 refuses {operation} on the bucket {bucket}",
+            fix="Give the credentials s3:ListBucket on the bucket and s3:GetObject and s3:PutObject on its objects "
+            "(deployments/README.md has the policy)",
+            kind=Kind.FATAL,
+        )
+    if code in ("InvalidBucketName", "InvalidEndpointURL", "MethodNotAllowed") or status in (404, 405):
+        return StoreError(
+            "what answers at the S3 endpoint does not serve this bucket",
+            fix="Check AWS_ENDPOINT_URL_S3 and ARCHIVE_BUCKET",
+            kind=Kind.FATAL,
+        )
+    if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout", "InternalError"):
+        return StoreError(
+            f"S3 could not carry out {operation} after several tries ({status})",
+            fix="The next run tries again",
+            kind=Kind.RETRIABLE,
+        )
+    return StoreError(f"S3 refuses {operation} ({status} {_plain(code)})", fix="The next run tries again")
+
+
+def _plain(code: str) -> str:
+    return code if code.isascii() and code.isalnum() and len(code) < 60 else "unknown"
