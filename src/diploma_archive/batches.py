@@ -1,0 +1,109 @@
+"""From a selection to batches of units: participants are read page by page, never collected first.
+
+Rule: what a batch holds decides how it is listed; a person with several enrolments in it is asked for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from diploma_archive.frontcore.timestamps import to_source_time
+from diploma_archive.models import BadItem, Participant
+from diploma_archive.pipeline import Unit
+
+if TYPE_CHECKING:
+    from diploma_archive.frontcore.source import FrontCore
+    from diploma_archive.selection import Ids
+
+BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Units that are archived together, as one task run under Prefect."""
+
+    units: tuple[Unit, ...]
+
+    def __len__(self) -> int:
+        """Return how many listings the batch makes."""
+        return len(self.units)
+
+    def label(self) -> str:
+        """Return what the batch is about, without names: `participants 900001 to 900050`."""
+        participants = [identifier for unit in self.units for identifier in unit.participants]
+        if participants:
+            return f"participants {min(participants)} to {max(participants)}"
+        users = [unit.user_id or 0 for unit in self.units]
+        return f"persons {min(users)} to {max(users)}"
+
+
+@dataclass
+class Reading:
+    """What a run has read of the participants so far."""
+
+    participants: int = 0
+    newest: datetime | None = None
+    problems: list[BadItem] = field(default_factory=list)
+    read_everything: bool = False
+
+    def note(self, participant: Participant) -> None:
+        """Count a participant, and keep the newest `updated_at`."""
+        self.participants += 1
+        moment = to_source_time(participant.updated_at)
+        if moment and (self.newest is None or moment > self.newest):
+            self.newest = moment
+
+
+def units_of(participants: Iterable[tuple[int, int | None]]) -> tuple[Unit, ...]:
+    """Return the units of (participant id, person id or None) pairs, in the order of their first participant."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    persons: dict[tuple[str, int], int | None] = {}
+    for participant_id, person_id in participants:
+        group = ("person", person_id) if person_id else ("participant", participant_id)
+        groups.setdefault(group, []).append(participant_id)
+        persons[group] = person_id
+    return tuple(
+        Unit(tuple(members), user_id=persons[group] if len(members) > 1 else None) for group, members in groups.items()
+    )
+
+
+async def batches_of_ids(participants: Ids | Sequence[int], users: Ids | Sequence[int]) -> AsyncIterator[Batch]:
+    """Yield batches of chosen participants, then of chosen persons."""
+    for batch in _chunks(Unit((identifier,)) for identifier in participants):
+        yield batch
+    for batch in _chunks(Unit(user_id=identifier) for identifier in users):
+        yield batch
+
+
+async def batches_of_pages(source: FrontCore, filters: dict[str, str | int], reading: Reading) -> AsyncIterator[Batch]:
+    """Yield batches of the participants that match, as their pages come, and note in `reading` what was read.
+
+    Raises:
+        SourceError: the list cannot be read to its end.
+    """
+    waiting: list[tuple[int, int | None]] = []
+    async for page in source.participants(filters):
+        reading.problems.extend(page.problems)
+        for participant in page.participants:
+            reading.note(participant)
+            waiting.append((participant.id, participant.person_id))
+        while len(waiting) >= BATCH_SIZE:
+            yield Batch(units_of(waiting[:BATCH_SIZE]))
+            del waiting[:BATCH_SIZE]
+    reading.read_everything = True
+    if waiting:
+        yield Batch(units_of(waiting))
+
+
+def _chunks(units: Iterable[Unit]) -> Iterable[Batch]:
+    chunk: list[Unit] = []
+    for unit in units:
+        chunk.append(unit)
+        if len(chunk) == BATCH_SIZE:
+            yield Batch(tuple(chunk))
+            chunk = []
+    if chunk:
+        yield Batch(tuple(chunk))

@@ -1,0 +1,295 @@
+"""The way of one diploma, from listing to index entry (DESIGN.md section 4); the only place with the order of effects.
+
+Rule: one diploma that fails never stops the others; a fatal error stops the run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from diploma_archive.archive.bucket import Archive
+from diploma_archive.archive.keys import Place, certificate_segment, is_blank, serial_segment
+from diploma_archive.archive.plan import History, Plan, plan
+from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote
+from diploma_archive.archive.record import FileFacts, Provenance, Status, build_record
+from diploma_archive.archive.revision import revision_of
+from diploma_archive.archive.store import PDF_TYPE, Payload
+from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError
+from diploma_archive.frontcore.download import Download
+from diploma_archive.frontcore.source import FrontCore, Listing, Question
+from diploma_archive.models import BadItem, Diploma
+from diploma_archive.pdf import check_pdf
+from diploma_archive.report import UNLISTED, Finding, Outcome
+
+RECENT = 10_000  # files and serials of this run that are remembered, to see mix-ups
+
+log = logging.getLogger("diploma_archive.pipeline")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one listing covers: one participant, or one person with several enrolments in the batch."""
+
+    participants: tuple[int, ...] = ()
+    user_id: int | None = None
+
+    def question(self) -> Question:
+        """Return whose diplomas to ask for."""
+        return Question(user_id=self.user_id) if self.user_id else Question(participant_id=self.participants[0])
+
+    def covers(self, item: Diploma | BadItem) -> bool:
+        """Return whether an item belongs to this unit: a person's other enrolments have units of their own."""
+        if not self.user_id or not self.participants:
+            return True
+        return item.participant_id is None or item.participant_id in self.participants
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run treats what it finds."""
+
+    run_id: str
+    force: bool = False
+    dry_run: bool = False
+    omit_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One diploma on its way: what is listed, where it belongs, and what is to be done."""
+
+    diploma: Diploma
+    listing: Listing
+    place: Place
+    revision: str
+    todo: Plan
+    others: tuple[int, ...]  # other diplomas under the same certificate number
+
+    def finding(
+        self,
+        outcome: Outcome,
+        *,
+        sha256: str | None = None,
+        error: str | None = None,
+        same_as: dict[str, object] | None = None,
+        conflict: list[int] | None = None,
+    ) -> Finding:
+        """Return the line of the run report for this diploma."""
+        has_record = outcome is not Outcome.QUARANTINED
+        generation = self.todo.generation if outcome is not Outcome.UNCHANGED else self.todo.known_generation
+        return Finding(
+            outcome.value,
+            self.diploma.id,
+            self.diploma.participant_id,
+            self.place.certificate,
+            self.revision,
+            record=self.place.record_key(self.revision, generation) if has_record else None,
+            sha256=sha256,
+            error=error,
+            same_as=same_as,
+            conflict=conflict,
+        )
+
+
+class DuplicateFileError(OddFileError):
+    """The bytes are those of another certificate's file: a mixed-up link or a cached error page."""
+
+    def __init__(self, diploma_id: object, certificate: object = None) -> None:
+        super().__init__(
+            f"{DUPLICATE_REASON} {diploma_id}", fix="Compare the two diplomas in FrontCore; the bytes are in quarantine"
+        )
+        self.same_as = {"diploma_id": diploma_id, "certificate": certificate}
+
+
+class Recent(OrderedDict[str, tuple[str, int]]):
+    """The last things seen in this run: what -> (certificate segment, diploma id) that had it first."""
+
+    def first_owner(self, what: str, certificate: str, diploma_id: int) -> tuple[str, int]:
+        """Return who had `what` first, which is the asker where nobody had."""
+        owner = self.setdefault(what, (certificate, diploma_id))
+        self.move_to_end(what)
+        if len(self) > RECENT:
+            self.popitem(last=False)
+        return owner
+
+
+@dataclass
+class Pipeline:
+    """Takes units through the steps of section 4."""
+
+    source: FrontCore
+    archive: Archive
+    options: Options
+    _files: Recent = field(default_factory=Recent)
+    _serials: Recent = field(default_factory=Recent)
+    _warned_serials: set[str] = field(default_factory=set)
+    _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
+
+    async def archive_unit(self, unit: Unit) -> AsyncIterator[Finding]:
+        """Yield what happened to each diploma of one unit, or that it could not be listed.
+
+        Raises:
+            DiplomaArchiveError: only fatal ones: the run must stop.
+        """
+        try:
+            listing = await self.source.diplomas(unit.question())
+        except SourceError as error:
+            _reraise_fatal(error)
+            for participant_id in unit.participants or (None,):
+                yield Finding(UNLISTED, participant_id=participant_id, error=error.diagnostics())
+            return
+        for item in listing.items:
+            if unit.covers(item):
+                finding, listing = await self._archive_item(unit, item, listing)
+                yield finding
+
+    async def _archive_item(self, unit: Unit, item: Diploma | BadItem, listing: Listing) -> tuple[Finding, Listing]:
+        if isinstance(item, BadItem):
+            error = Finding(Outcome.FAILED.value, item.diploma_id, item.participant_id, error=item.reason)
+            return error, listing
+        fresh = listing.find(item.id) or item  # read again meanwhile, if a neighbour's link was refused
+        try:
+            try:
+                return await self._archive_diploma(fresh, listing), listing
+            except LinkRefusedError:
+                listing = await self.source.diplomas(unit.question())
+                relisted = listing.find(item.id)
+                if relisted is None:
+                    raise SourceError(
+                        "FrontCore refused the download link and does not list the diploma any more",
+                        fix="The next run tries again",
+                    ) from None
+                return await self._archive_diploma(relisted, listing), listing
+        except DiplomaArchiveError as error:
+            _reraise_fatal(error)
+            return _failed(fresh, error.diagnostics()), listing
+        except Exception as error:  # noqa: BLE001  a fault of ours must not cost the neighbours their archiving
+            log.error("diploma %s: unexpected %s", fresh.id, type(error).__name__)
+            reason = f"an unexpected error ({type(error).__name__}); please report it."
+            return _failed(fresh, reason), listing
+
+    async def _archive_diploma(self, diploma: Diploma, listing: Listing) -> Finding:
+        """Steps 2 to 7 of section 4, for one diploma at a time under one certificate number."""
+        place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
+        revision = revision_of(diploma)
+        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
+        force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
+        self._warn_of_shared_serial(diploma, place)
+        async with self._alone(place.certificate):
+            history = History.of(await self.archive.known(place.certificate), diploma.id)
+            entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
+            todo = plan(history, entries, revision, status, force=force)
+            case = Case(diploma, listing, place, revision, todo, history.others)
+            if not todo.write:
+                return case.finding(Outcome.UNCHANGED)
+            if status == "withdrawn":
+                return await self._commit(case, file=None)
+            if self.options.dry_run:
+                self.source.check_link(diploma)
+                return await self._commit(case, file=None)
+            try:
+                file = await self._fetch(case)
+            except OddFileError as error:
+                same_as = error.same_as if isinstance(error, DuplicateFileError) else None
+                return case.finding(Outcome.QUARANTINED, error=error.diagnostics(), same_as=same_as)
+            if file is None:
+                return case.finding(Outcome.UNCHANGED, sha256=todo.known_sha256)
+            return await self._commit(case, file)
+
+    async def _fetch(self, case: Case) -> FileFacts | None:
+        """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""
+        download = await self.source.download(case.diploma, case.listing)
+        try:
+            payload = Payload(download.file, download.sha256, download.md5, download.size)
+            try:
+                pages = await self._check(case, download)
+            except OddFileError as error:
+                await self.archive.put_quarantine(case.place.certificate, payload, self._note(case.diploma, error))
+                raise
+            key = case.place.pdf_key(download.sha256)
+            if case.todo.known_sha256 == download.sha256 and await self.archive.holds_file(key):
+                return None
+            await self.archive.put_pdf(case.place, payload)
+            return FileFacts(key, download.sha256, download.size, PDF_TYPE, pages)
+        finally:
+            download.close()
+
+    async def _check(self, case: Case, download: Download) -> int:
+        pages = await asyncio.to_thread(check_pdf, download.file)
+        mine = case.place.certificate
+        certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
+        if certificate != mine:
+            raise DuplicateFileError(diploma_id, certificate)
+        twin = await self.archive.quarantined_twin(mine, download.sha256)
+        if twin is not None:
+            raise DuplicateFileError(str(twin["reason"]).removeprefix(DUPLICATE_REASON).strip())
+        return pages
+
+    async def _commit(self, case: Case, file: FileFacts | None) -> Finding:
+        """The last two of step 6, and step 7: record, index entry, outcome."""
+        record = build_record(
+            case.diploma,
+            revision=case.revision,
+            generation=case.todo.generation,
+            file=file,
+            supersedes=case.todo.supersedes,
+            conflict=case.others,
+            provenance=Provenance(self.source.base_url, case.listing.listed_at, self.options.run_id),
+            archived_at=datetime.now(UTC),
+            omit_fields=self.options.omit_fields,
+        )
+        record = await self.archive.put_record(case.place, record)
+        await self.archive.put_index(case.place, record)
+        sha256 = (record.get("file") or {}).get("sha256")
+        if case.others:
+            others = ", ".join(map(str, case.others))
+            error = f"the certificate number is also that of diploma {others}; both are archived."
+            return case.finding(Outcome.CONFLICT, sha256=sha256, error=error, conflict=list(case.others))
+        return case.finding(Outcome.WITHDRAWN if case.diploma.is_withdrawn else Outcome.ARCHIVED, sha256=sha256)
+
+    def _note(self, diploma: Diploma, error: OddFileError) -> QuarantineNote:
+        return QuarantineNote(
+            diploma_id=diploma.id,
+            participant_id=diploma.participant_id,
+            certificate_number=diploma.certificate_number,
+            reason=error.what,
+            seen_at=datetime.now(UTC),
+            run_id=self.options.run_id,
+        )
+
+    def _warn_of_shared_serial(self, diploma: Diploma, place: Place) -> None:
+        if is_blank(diploma.serial):
+            return
+        certificate, first = self._serials.first_owner(place.serial, place.certificate, diploma.id)
+        if certificate != place.certificate and place.serial not in self._warned_serials:
+            self._warned_serials.add(place.serial)
+            log.warning("diplomas %s and %s share a serial; both are archived", first, diploma.id)
+
+    @asynccontextmanager
+    async def _alone(self, certificate: str) -> AsyncIterator[None]:
+        """One at a time under a certificate segment, so that a conflict within one run is always seen."""
+        lock, waiting = self._locks.setdefault(certificate, (asyncio.Lock(), []))
+        waiting.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting.pop()
+            if not waiting:
+                self._locks.pop(certificate, None)
+
+
+def _failed(diploma: Diploma, error: str) -> Finding:
+    certificate = certificate_segment(diploma.certificate_number, diploma.id)
+    return Finding(Outcome.FAILED.value, diploma.id, diploma.participant_id, certificate, error=error)
+
+
+def _reraise_fatal(error: DiplomaArchiveError) -> None:
+    if error.kind is Kind.FATAL:
+        raise error

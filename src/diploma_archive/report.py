@@ -1,0 +1,176 @@
+"""What happened to each diploma of a run, and to the run as a whole.
+
+Rule: nothing in here names a person; a run is green only if every diploma is archived.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import IO, Any, BinaryIO, Protocol, cast
+
+SPOOL_BYTES = 1_000_000
+MAX_FAILURES_KEPT = 10_000  # in memory and in `--json`; the run report in the bucket has all of them
+
+
+class Outcome(StrEnum):
+    """What happened to one diploma in one run."""
+
+    ARCHIVED = "archived"
+    UNCHANGED = "unchanged"
+    WITHDRAWN = "withdrawn"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+
+
+UNLISTED = "unlisted"
+"""What happened to a listing that could not be had: it has no diploma, so it has no outcome either."""
+
+NOT_GREEN = (Outcome.CONFLICT.value, Outcome.QUARANTINED.value, Outcome.FAILED.value, UNLISTED)
+TO_TRY_AGAIN = (Outcome.QUARANTINED.value, Outcome.FAILED.value, UNLISTED)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a run report: what happened to one diploma, or to one listing that could not be had."""
+
+    outcome: str
+    diploma_id: int | None = None
+    participant_id: int | None = None
+    certificate: str | None = None
+    revision: str | None = None
+    record: str | None = None
+    sha256: str | None = None
+    error: str | None = None
+    same_as: dict[str, Any] | None = None
+    conflict: list[int] | None = None
+
+    def to_line(self) -> bytes:
+        """Return the finding as one line of JSON, without what does not apply."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+
+
+class Observer(Protocol):
+    """Is told what a run does; the program's core never prints."""
+
+    def begun(self, total: int | None) -> None:
+        """The run begins; `total` is how many listings it will make, where that is known."""
+
+    def found(self, finding: Finding) -> None:
+        """One diploma is done."""
+
+    def listed(self, listings: int) -> None:
+        """So many more listings are done."""
+
+
+class SilentObserver:
+    """Looks on and says nothing."""
+
+    def begun(self, total: int | None) -> None:
+        """Say nothing."""
+
+    def found(self, finding: Finding) -> None:
+        """Say nothing."""
+
+    def listed(self, listings: int) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Tally:
+    """The counts of a run so far; its failures up to a limit, so that memory stays flat."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    to_try_again: set[int] = field(default_factory=set)
+
+    def add(self, finding: Finding) -> None:
+        """Count one finding."""
+        self.counts[finding.outcome] += 1
+        if finding.outcome in NOT_GREEN and len(self.failures) < MAX_FAILURES_KEPT:
+            self.failures.append(
+                {
+                    "diploma_id": finding.diploma_id,
+                    "participant_id": finding.participant_id,
+                    "error": finding.error or finding.outcome,
+                }
+            )
+
+    @property
+    def listed(self) -> int:
+        """Return how many diplomas were listed: the six outcomes together."""
+        return sum(self.counts[outcome.value] for outcome in Outcome)
+
+    @property
+    def is_green(self) -> bool:
+        """Return whether everything that was listed is archived."""
+        return not any(self.counts[name] for name in NOT_GREEN)
+
+    def as_counts(self) -> dict[str, int]:
+        """Return listed, the six outcomes and unlisted, in the order of DESIGN.md section 11."""
+        names = [outcome.value for outcome in Outcome]
+        return {"listed": self.listed, **{name: self.counts[name] for name in names}, UNLISTED: self.counts[UNLISTED]}
+
+    def sentence(self) -> str:
+        """Return the counts as a person reads them: `40 archived, 0 unchanged, 0 failed`, then what else there is."""
+        always = (Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.FAILED)
+        parts = [f"{self.counts[outcome.value]} {outcome.value}" for outcome in always]
+        others = (Outcome.WITHDRAWN.value, Outcome.CONFLICT.value, Outcome.QUARANTINED.value, UNLISTED)
+        parts += [f"{self.counts[name]} {name}" for name in others if self.counts[name]]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class SpooledFile:
+    """A finished file: at its start, with hex digests and size in bytes."""
+
+    file: BinaryIO
+    sha256: str
+    md5: str
+    size: int
+
+
+class Spool:
+    """Findings on their way to the run report, kept in a file so that memory stays flat."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115  closed by close()
+        self._lines = 0
+
+    def add(self, finding: Finding) -> None:
+        """Keep one finding."""
+        self._file.write(finding.to_line() + b"\n")
+        self._lines += 1
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    @contextmanager
+    def finished(self, head: dict[str, Any]) -> Iterator[SpooledFile]:
+        """Give the whole report, `head` and then `outcomes`, as one file of JSON."""
+        sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as report:
+            for part in self._parts(head):
+                sha256.update(part)
+                md5.update(part)
+                size += len(part)
+                report.write(part)
+            report.seek(0)
+            yield SpooledFile(cast("BinaryIO", report), sha256.hexdigest(), md5.hexdigest(), size)
+
+    def _parts(self, head: dict[str, Any]) -> Iterator[bytes]:
+        opening = json.dumps(head, indent=2, ensure_ascii=True).removesuffix("\n}")
+        yield f'{opening},\n  "outcomes": ['.encode("ascii")
+        self._file.seek(0)
+        for number, line in enumerate(self._file):
+            yield (b"\n    " if number == 0 else b",\n    ") + line.rstrip(b"\n")
+        yield b"\n  ]\n}\n" if self._lines else b"]\n}\n"

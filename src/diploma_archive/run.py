@@ -1,0 +1,290 @@
+"""One run: choose, archive batch by batch, report, move the cursor (DESIGN.md sections 5 and 9).
+
+Rule: the command line and the Prefect flow share all of it; they differ only in who calls `archive_batch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from diploma_archive.archive.bucket import Archive, open_archive
+from diploma_archive.archive.cursor import Cursor
+from diploma_archive.archive.dry import DryArchive
+from diploma_archive.archive.keys import run_report_key
+from diploma_archive.archive.record import FORMAT, TOOL, utc_text
+from diploma_archive.archive.store import Payload
+from diploma_archive.batches import Batch, Reading, batches_of_ids, batches_of_pages
+from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError
+from diploma_archive.frontcore.source import FrontCore, open_frontcore
+from diploma_archive.pipeline import Options, Pipeline, Unit
+from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
+from diploma_archive.selection import Scope, Selection
+
+if TYPE_CHECKING:
+    from diploma_archive.settings import Settings
+
+BATCHES_AT_ONCE = 2  # so that the last diplomas of a batch do not leave the rate unused
+
+BatchHandler = Callable[[Batch], Awaitable[object]]
+log = logging.getLogger("diploma_archive.run")
+
+
+class InterruptedRunError(DiplomaArchiveError):
+    """A person or the system asked the run to stop; what was done is done."""
+
+    default_kind = Kind.FATAL
+
+
+@dataclass
+class Run:
+    """One run in progress. `drive` does the work; then `counts` and `tally` say what happened."""
+
+    source: FrontCore
+    archive: Archive
+    pipeline: Pipeline
+    selection: Selection
+    options: Options
+    observer: Observer
+    concurrency: int
+    tally: Tally = field(default_factory=Tally)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cursor_before: Cursor = field(default_factory=Cursor)
+    cursor_after: Cursor | None = None
+    _spool: Spool = field(default_factory=Spool)
+    _reading: Reading = field(default_factory=Reading)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _slots: asyncio.Semaphore = field(init=False)
+    _clock: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
+
+    @property
+    def run_id(self) -> str:
+        """Return the name of this run, as records and the report carry it."""
+        return self.options.run_id
+
+    def stop(self) -> None:
+        """Begin no further diploma; those under way are finished."""
+        self._stop.set()
+
+    async def drive(self, handle: BatchHandler | None = None) -> Tally:
+        """Archive everything that is selected, write the run report and move the cursor.
+
+        Args:
+            handle: is given each batch, at most two at once, and must await `archive_batch` with it.
+
+        Returns:
+            What happened.
+
+        Raises:
+            DiplomaArchiveError: fatal; what was done until then is in the run report.
+            InterruptedRunError: `stop` was called; the cursor has not moved.
+        """
+        status = "stopped"
+        try:
+            await self._begin()
+            await self._window(handle or self.archive_batch)
+            if self._stop.is_set():
+                status = "interrupted"
+                raise InterruptedRunError(
+                    f"stopped on request; so far {self.tally.sentence()}", fix="Start it again to go on: it is free"
+                )
+            await self._refuse_an_empty_source()
+            await self._move_cursor()
+            status = "finished"
+        except asyncio.CancelledError:
+            status = "interrupted"
+            raise
+        finally:
+            await self._write_report(status)
+        return self.tally
+
+    async def archive_batch(self, batch: Batch) -> Tally:
+        """Archive the units of one batch, several at once, and return what happened in it.
+
+        Raises:
+            DiplomaArchiveError: fatal: the run must stop.
+        """
+        in_batch = Tally()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for unit in batch.units:
+                    await self._slots.acquire()
+                    if self._stop.is_set():
+                        self._slots.release()
+                        break
+                    group.create_task(self._archive_unit(unit, in_batch))
+        except* DiplomaArchiveError as errors:
+            raise _first(errors) from None
+        return in_batch
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts of DESIGN.md section 11: outcomes, requests, bytes (downloaded), seconds."""
+        return {
+            "run_id": self.run_id,
+            **self.tally.as_counts(),
+            "requests": self.source.requests,
+            "bytes": self.source.bytes_downloaded,
+            "seconds": round(time.monotonic() - self._clock, 3),
+            "failures": self.tally.failures,
+        }
+
+    async def _begin(self) -> None:
+        if self.selection.moves_cursor:
+            self.cursor_before = await self.archive.cursor()
+        self.observer.begun(self.selection.known_total)
+
+    async def _batches(self) -> AsyncIterator[Batch]:
+        selection = self.selection
+        if selection.scope is Scope.BACKFILL and selection.updated_since is None:
+            async for batch in batches_of_ids(selection.participants, selection.users):
+                yield batch
+            return
+        filters: dict[str, str | int] = {}
+        since = selection.updated_since
+        if selection.scope is Scope.INCREMENTAL:
+            since = self.cursor_before.read_from()
+            async for batch in batches_of_ids(self.cursor_before.retry, ()):
+                yield batch
+        if since is not None:
+            filters["updated_at_min"] = since
+        async for batch in batches_of_pages(self.source, filters, self._reading):
+            yield batch
+        for problem in self._reading.problems:
+            self._keep(Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason), Tally(), ())
+
+    async def _window(self, handle: BatchHandler) -> None:
+        """Give batches to `handle`, a bounded number at once; a fatal error stops all of them."""
+        places = asyncio.Semaphore(BATCHES_AT_ONCE)
+
+        async def handled(batch: Batch) -> None:
+            try:
+                await handle(batch)
+            finally:
+                places.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for batch in self._batches():
+                    await places.acquire()
+                    if self._stop.is_set():
+                        places.release()
+                        break
+                    group.create_task(handled(batch))
+        except* DiplomaArchiveError as errors:
+            raise _first(errors) from None
+
+    async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
+        try:
+            async for finding in self.pipeline.archive_unit(unit):
+                self._keep(finding, in_batch, unit.participants)
+                if self._stop.is_set():
+                    break
+            self.observer.listed(1)
+        finally:
+            self._slots.release()
+
+    def _keep(self, finding: Finding, in_batch: Tally, participants: tuple[int, ...]) -> None:
+        self.tally.add(finding)
+        in_batch.add(finding)
+        self._spool.add(finding)
+        if finding.outcome in TO_TRY_AGAIN:
+            known = (finding.participant_id,) if finding.participant_id else participants
+            self.tally.to_try_again.update(known)
+        self.observer.found(finding)
+
+    async def _refuse_an_empty_source(self) -> None:
+        """A pass over everything that finds nothing, although the archive holds diplomas, is not "nothing to do"."""
+        everything = self.selection.scope is Scope.FULL or (
+            self.selection.scope is Scope.INCREMENTAL and self.cursor_before.newest is None
+        )
+        nothing = self._reading.participants == 0 or (self.tally.listed == 0 and not self.tally.counts[UNLISTED])
+        if everything and nothing and await self.archive.holds_diplomas():
+            what = "participant" if self._reading.participants == 0 else "diploma"
+            raise SourceError(
+                f"FrontCore lists no {what} at all, although the archive holds diplomas",
+                fix="Check that FRONTCORE_API_KEY and FRONTCORE_BASE_URL are those of this account",
+                kind=Kind.FATAL,
+            )
+
+    async def _move_cursor(self) -> None:
+        if self.selection.moves_cursor and self._reading.read_everything and not self.options.dry_run:
+            moved = self.cursor_before.advanced(self._reading.newest, self.tally.to_try_again)
+            if moved != self.cursor_before:
+                self.cursor_after = await self.archive.move_cursor(self.cursor_before, moved, self.run_id)
+            else:
+                self.cursor_after = moved
+
+    async def _write_report(self, status: str) -> None:
+        """Write what happened under `runs/`; a run that could not begin to read the source leaves nothing behind."""
+        head = {
+            "format": FORMAT,
+            "run_id": self.run_id,
+            "status": status,
+            "scope": self.selection.scope.value,
+            "force": self.options.force,
+            "started_at": utc_text(self.started_at),
+            "finished_at": utc_text(datetime.now(UTC)),
+            "tool": TOOL,
+            **{name: value for name, value in self.counts().items() if name not in ("failures", "run_id")},
+        }
+        try:
+            if status == "finished" or self.tally.counts:
+                with self._spool.finished(head) as report:
+                    payload = Payload(report.file, report.sha256, report.md5, report.size)
+                    await self.archive.put_run_report(run_report_key(self.started_at, self.run_id), payload)
+        except DiplomaArchiveError as error:
+            if status == "finished":
+                raise
+            log.warning("the run report could not be written: %s", error.diagnostics())
+        finally:
+            self._spool.close()
+
+
+@asynccontextmanager
+async def open_run(
+    settings: Settings,
+    selection: Selection,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    observer: Observer | None = None,
+    run_id: str | None = None,
+) -> AsyncIterator[Run]:
+    """Open source and archive for one run, and check the bucket; FrontCore is not asked yet.
+
+    Raises:
+        StoreError: the bucket cannot be reached, or the archive is somebody else's.
+    """
+    options = Options(run_id or uuid4().hex, force, dry_run, settings.archive.omit_fields)
+    async with (
+        open_archive(settings, DryArchive if dry_run else Archive) as archive,
+        open_frontcore(settings) as source,
+    ):
+        yield Run(
+            source=source,
+            archive=archive,
+            pipeline=Pipeline(source, archive, options),
+            selection=selection,
+            options=options,
+            observer=observer or SilentObserver(),
+            concurrency=settings.archive.concurrency,
+        )
+
+
+def _first(errors: BaseExceptionGroup[DiplomaArchiveError]) -> DiplomaArchiveError:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    with suppress(AttributeError):
+        found.__context__ = None
+    return found if isinstance(found, DiplomaArchiveError) else SourceError("the run stopped")
