@@ -31,6 +31,15 @@ class Batch:
         """Return how many listings the batch makes."""
         return len(self.units)
 
+    def to_ids(self) -> list[list[int]]:
+        """Return the batch as plain numbers, `[person id or 0, participant ids ...]` a unit, for Prefect to keep."""
+        return [[unit.user_id or 0, *unit.participants] for unit in self.units]
+
+    @classmethod
+    def from_ids(cls, units: Iterable[list[int]]) -> Batch:
+        """Return the batch that `to_ids` wrote down."""
+        return cls(tuple(Unit(tuple(participants), user_id or None) for user_id, *participants in units))
+
     def label(self) -> str:
         """Return what the batch is about, without names: `participants 900001 to 900050`."""
         participants = [identifier for unit in self.units for identifier in unit.participants]

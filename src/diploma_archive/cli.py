@@ -25,7 +25,7 @@ from diploma_archive.frontcore.redaction import RedactingFilter
 from diploma_archive.frontcore.timestamps import read_filter_time
 from diploma_archive.progress import RunDisplay
 from diploma_archive.run import InterruptedRunError, Run, open_run
-from diploma_archive.selection import Scope, Selection, read_ids
+from diploma_archive.selection import Scope, Selection, choose
 from diploma_archive.settings import Settings, load_settings
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_FATAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -162,10 +162,7 @@ def _selection(everything: bool, participants: list[str], users: list[str], upda
             )
         return Selection(Scope.BACKFILL, updated_since=since)
     if chosen:
-        selection = Selection(Scope.BACKFILL, read_ids(participants, "--participant"), read_ids(users, "--user"))
-        if not selection.known_total:
-            raise SettingsError(f"{chosen[0]} names nobody", fix="Give an id or a range such as 900-950")
-        return selection
+        return choose(participants, users)
     return Selection(Scope.FULL if everything else Scope.INCREMENTAL)
 
 

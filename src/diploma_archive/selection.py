@@ -61,6 +61,18 @@ class Selection:
         return None
 
 
+def choose(participants: Iterable[str], users: Iterable[str]) -> Selection:
+    """Return the backfill of these participants and persons, given as `read_ids` takes them.
+
+    Raises:
+        SettingsError: something is neither an id nor a range, or nobody is chosen.
+    """
+    chosen = Selection(Scope.BACKFILL, read_ids(participants, "participants"), read_ids(users, "persons"))
+    if not chosen.known_total:
+        raise SettingsError("nobody is chosen", fix="Give ids and ranges such as 900-950, 987654")
+    return chosen
+
+
 def read_ids(texts: Iterable[str], what: str) -> Ids:
     """Return the ids in texts such as `900-950, 987654` (commas, semicolons, blanks and line breaks separate).
 

@@ -5,6 +5,7 @@ Credentials, region and endpoint come from boto3's own chain (`AWS_ENDPOINT_URL_
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 FIRST_LOOK = {"connect_timeout": 3, "read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 2}}
 PATIENT = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 5}}
 
+# At DEBUG they log every key and header, and certificate numbers and signatures are in those.
+TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
+
 
 def build_clients(concurrency: int, bucket: str) -> tuple[S3Client, S3Client]:
     """Return the impatient client for the first look at the bucket and the patient one for the work.
@@ -29,6 +33,9 @@ def build_clients(concurrency: int, bucket: str) -> tuple[S3Client, S3Client]:
     Raises:
         StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
     """
+    for name in TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
     try:
         session = boto3.session.Session()
         endpoint = session.client("s3", region_name=session.region_name or "us-east-1").meta.endpoint_url

@@ -6,6 +6,7 @@ Rule: requests are evenly spaced, and the space is measured from when the last o
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 MARGIN = 1.0125  # the interval is this much longer than 1/rate: room for jitter on the way to the server
@@ -35,14 +36,24 @@ class RateLimiter:
         """Return how many requests went out, retries included."""
         return self._sent
 
-    async def slot(self) -> None:
-        """Wait for the next slot and take it. Waiting requests are served in the order they came."""
+    async def slot(self, useless_from: float = math.inf) -> bool:
+        """Wait for the next slot and take it. Waiting requests are served in the order they came.
+
+        Args:
+            useless_from: the moment (monotonic) from which the request would be of no use any more.
+
+        Returns:
+            False where the slot came too late; it was not taken then.
+        """
         async with self._turn:
             while (wait_seconds := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(wait_seconds)
+            if time.monotonic() >= useless_from:
+                return False
             self._sent += 1
             self._recover()
             self._push_back()
+            return True
 
     def went_out(self) -> None:
         """Note that the request that took the last slot left this machine only now."""

@@ -5,7 +5,6 @@ Rule: list and download belong together; a listing knows how old its links are a
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from diploma_archive.errors import LinkRefusedError, ListingError, SourceError
+from diploma_archive.errors import ListingError, SourceError
 from diploma_archive.frontcore.answers import ErrorAnswer, fatal, read_json, read_list
 from diploma_archive.frontcore.download import Download, read_download
 from diploma_archive.frontcore.links import LinkPolicy
@@ -61,7 +60,7 @@ class Listing:
 
     items: list[Diploma | BadItem]
     listed_at: datetime
-    links_die_at: float  # on the event loop's clock
+    links_die_at: float  # monotonic
 
     def find(self, diploma_id: int) -> Diploma | None:
         """Return a diploma of this listing by its id, or None where it is not in it."""
@@ -159,13 +158,11 @@ class FrontCore:
             ContentError: what came is no complete transfer of a PDF.
         """
         url = self.check_link(diploma)
-        if asyncio.get_running_loop().time() >= listing.links_die_at:
-            raise LinkRefusedError("the download link has expired")
 
         async def read(response: httpx.Response) -> Download:
             return await read_download(response, self.max_pdf_bytes)
 
-        download = await self.transport.follow_link(url, read)
+        download = await self.transport.follow_link(url, listing.links_die_at, read)
         self.bytes_downloaded += download.size
         return download
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from diploma_archive.errors import Kind, SourceError
+from diploma_archive.errors import Kind, LinkRefusedError, SourceError
 from diploma_archive.frontcore.backoff import MAX_REFUSALS, MAX_TRIES, backoff_seconds, retry_after_seconds
 from diploma_archive.frontcore.limiter import RateLimiter
 
@@ -26,7 +28,8 @@ ANSWER_DEADLINE_SECONDS = 60.0  # a whole JSON answer, from when the request wen
 DOWNLOAD_DEADLINE_SECONDS = 120.0  # a whole PDF, from when the request went out
 FIRST_ANSWER_SECONDS = 8.0  # until FrontCore has answered once, a wrong address must show within ten seconds
 
-SENT_AT = "diploma_archive.sent_at"  # extension of a request: when it went out, on the event loop's clock
+# Extensions of a request, both monotonic: when it went out, and from when on it would be of no use.
+SENT_AT, USELESS_FROM = "diploma_archive.sent_at", "diploma_archive.useless_from"
 
 log = logging.getLogger("diploma_archive.frontcore")
 
@@ -60,14 +63,18 @@ class Transport:
         request = self._api.build_request("GET", path, params=dict(parameters))
         return await self._send(self._api, request, read, ANSWER_DEADLINE_SECONDS)
 
-    async def follow_link(self, url: httpx.URL, read: Callable[..., Awaitable[T]]) -> T:
+    async def follow_link(self, url: httpx.URL, dies_at: float, read: Callable[..., Awaitable[T]]) -> T:
         """Send one request to a download link, without key and cookies, until `read` has made something of it.
 
+        Args:
+            dies_at: when the link expires (monotonic); it is not tried after that.
+
         Raises:
+            LinkRefusedError: the link expired before its turn came.
             SourceError: it did not succeed within the tries and deadlines; see `send`.
         """
         self._links.cookies.clear()
-        request = self._links.build_request("GET", url)
+        request = self._links.build_request("GET", url, extensions={USELESS_FROM: dies_at})
         return await self._send(self._links, request, read, DOWNLOAD_DEADLINE_SECONDS)
 
     async def _send(
@@ -132,8 +139,9 @@ class Transport:
                 # The slot is taken on a connected socket: pacing the coroutine would let a request on a cold
                 # connection arrive late, and the next one too close behind it.
                 if event == "http11.send_request_headers.started":
-                    await self.limiter.slot()
-                    request.extensions[SENT_AT] = loop.time()
+                    if not await self.limiter.slot(request.extensions.get(USELESS_FROM, math.inf)):
+                        raise LinkRefusedError("the download link expired while it waited for its turn")
+                    request.extensions[SENT_AT] = time.monotonic()
                     deadline.reschedule(loop.time() + deadline_seconds)
                 elif event == "http11.send_request_headers.complete":
                     self.limiter.went_out()
