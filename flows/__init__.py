@@ -1,0 +1,1 @@
+"""What an operator starts: one Prefect flow a file."""
