@@ -1,0 +1,1 @@
+"""How the archive is run: deployments for Prefect, and everything on one machine under `local/`."""
