@@ -1,0 +1,30 @@
+"""One temporary Prefect server for all tests of this folder: it takes some twenty seconds to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prefect() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _settings(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.environment().items():
+        if name.startswith(("FRONTCORE_", "ARCHIVE_", "AWS_")):
+            monkeypatch.setenv(name, value)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Prefect's own clients leave sockets to the garbage collector; that is no finding about this program."""
+    for item in items:
+        if "orchestration" in item.path.parts:
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
