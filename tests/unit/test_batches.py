@@ -1,0 +1,105 @@
+"""From participants to units: a person with several enrolments in a batch is asked for once."""
+
+from __future__ import annotations
+
+import pytest
+
+from diploma_archive.batches import BATCH_SIZE, Batch, Reading, batches_of_ids, units_of
+from diploma_archive.frontcore.source import Question
+from diploma_archive.models import BadItem, Diploma, Participant, read_item
+from diploma_archive.pipeline import Unit
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("participants", "units"),
+    [
+        ([], []),
+        ([(1, 10)], [((1,), None)]),
+        ([(1, None)], [((1,), None)]),
+        ([(1, 10), (2, 20)], [((1,), None), ((2,), None)]),
+        ([(1, 10), (2, 10)], [((1, 2), 10)]),
+        ([(1, 10), (2, 20), (3, 10), (4, 10)], [((1, 3, 4), 10), ((2,), None)]),
+        ([(1, None), (2, None)], [((1,), None), ((2,), None)]),
+        ([(10, None), (1, 10), (2, 10)], [((10,), None), ((1, 2), 10)]),
+        ([(10, 5), (5, None)], [((10,), None), ((5,), None)]),
+        ([(1, 0), (2, 0)], [((1,), None), ((2,), None)]),
+    ],
+)
+def test_enrolments_of_one_person_are_one_unit(participants, units):
+    """Units come in the order of their first participant, and nobody without a person is lumped together."""
+    assert [(unit.participants, unit.user_id) for unit in units_of(participants)] == units
+
+
+def test_no_participant_is_lost_in_grouping():
+    """Every participant is in exactly one unit."""
+    pairs = [(number, number % 7 or None) for number in range(1, 200)]
+    covered = [participant for unit in units_of(pairs) for participant in unit.participants]
+    assert sorted(covered) == list(range(1, 200))
+
+
+@pytest.mark.parametrize(
+    ("unit", "question"),
+    [
+        (Unit((5,)), Question(participant_id=5)),
+        (Unit((5, 6), user_id=7), Question(user_id=7)),
+        (Unit(user_id=7), Question(user_id=7)),
+    ],
+)
+def test_what_a_unit_asks(unit, question):
+    """One enrolment is asked for by itself, several by their person."""
+    assert unit.question() == question
+    assert len(question.parameters()) == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "participant_id", "covered"),
+    [
+        (Unit((5, 6), user_id=7), 5, True),
+        (Unit((5, 6), user_id=7), 8, False),
+        (Unit((5, 6), user_id=7), None, True),
+        (Unit(user_id=7), 8, True),
+        (Unit((5,)), 5, True),
+        (Unit((5,)), None, True),
+    ],
+)
+def test_what_a_unit_covers(unit, participant_id, covered):
+    """A person's other enrolments have units of their own; what cannot be told apart is archived, not dropped."""
+    assert unit.covers(Diploma(id=1, participant_id=participant_id)) is covered
+    assert unit.covers(BadItem(1, participant_id, "x")) is covered
+
+
+async def test_chosen_ids_come_in_batches():
+    """Chosen participants and then chosen persons come in order, in batches of bounded size."""
+    batches = [batch async for batch in batches_of_ids(range(1, 121), range(900, 903))]
+    assert [len(batch) for batch in batches] == [BATCH_SIZE, BATCH_SIZE, 20, 3]
+    assert [unit for batch in batches[:3] for unit in batch.units] == [Unit((n,)) for n in range(1, 121)]
+    assert batches[3].units == (Unit(user_id=900), Unit(user_id=901), Unit(user_id=902))
+
+
+async def test_nobody_chosen_is_no_batch():
+    """An empty choice makes no task run."""
+    assert [batch async for batch in batches_of_ids((), ())] == []
+
+
+def test_a_batch_is_labelled_by_ids():
+    """The label names ids and nobody."""
+    assert Batch((Unit((900_050,)), Unit((900_001, 900_002), user_id=3))).label() == "participants 900001 to 900050"
+    assert Batch((Unit(user_id=9), Unit(user_id=4))).label() == "persons 4 to 9"
+
+
+def test_a_batch_survives_being_written_down():
+    """A batch that Prefect keeps as plain numbers is the same batch afterwards."""
+    batch = Batch((Unit((5,)), Unit((6, 7), user_id=3), Unit(user_id=9)))
+    assert Batch.from_ids(batch.to_ids()) == batch
+
+
+def test_reading_keeps_the_newest_time():
+    """The newest `updated_at` of all rows is kept, whatever their order and form; unreadable ones do not count."""
+    reading = Reading()
+    times = ["2026-03-01 12:00:00", "2026-03-01T11:30:00+00:00", "0000-00-00 00:00:00", None, "2026-02-01"]
+    for number, updated_at in enumerate(times, start=1):
+        reading.note(read_item(Participant, {"id": number, "updated_at": updated_at}))
+    assert reading.participants == 5
+    assert str(reading.newest) == "2026-03-01 12:30:00"
