@@ -6,7 +6,7 @@ A refusal names the field and never its value, since the value is somebody's per
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -56,7 +56,7 @@ def coerce_flag(value: object) -> bool | None:
     text = str(value).strip().lower() if isinstance(value, (int, str)) else ""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    if value == "":
+    if isinstance(value, str) and not value.strip():
         return None
     raise ValueError("is neither true nor false")
 
@@ -91,6 +91,8 @@ def _required(value: int | None) -> int:
 # PlainValidator, since pydantic's own `str` refuses lone surrogates, which JSON may carry.
 Id = Annotated[int | None, PlainValidator(coerce_id)]
 RequiredId = Annotated[int, PlainValidator(lambda value: _required(coerce_id(value)))]
+LenientId = Annotated[int | None, PlainValidator(lambda value: _or_none(coerce_id, value))]
+LenientText = Annotated[str | None, PlainValidator(lambda value: _or_none(coerce_text, value))]
 Flag = Annotated[bool | None, PlainValidator(coerce_flag)]
 Text = Annotated[str | None, PlainValidator(coerce_text)]
 Link = Annotated[SecretStr | None, PlainValidator(lambda v: None if v is None else SecretStr(coerce_text(v) or ""))]
@@ -208,12 +210,16 @@ class Diploma(SourceModel):
 
 
 class Participant(SourceModel):
-    """One item of `/v2/participants`, as far as a run needs it."""
+    """One item of `/v2/participants`, as far as a run needs it.
+
+    Only its id must be readable: the person's id saves requests and `updated_at` moves the cursor, but a participant
+    in which they are odd is archived all the same.
+    """
 
     id: RequiredId
-    user_id: Id = None
-    nested_user_id: Id = Field(default=None, validation_alias=AliasPath("user", "id"))
-    updated_at: Text = None
+    user_id: LenientId = None
+    nested_user_id: LenientId = Field(default=None, validation_alias=AliasPath("user", "id"))
+    updated_at: LenientText = None
 
     @property
     def person_id(self) -> int | None:
@@ -227,6 +233,7 @@ class Participant(SourceModel):
 
 
 ItemT = TypeVar("ItemT", bound=SourceModel)
+CoercedT = TypeVar("CoercedT")
 
 
 @dataclass(frozen=True)
@@ -259,7 +266,9 @@ def read_diploma(raw: object) -> Diploma | BadItem:
         return read_item(Diploma, raw)
     except ListingError as error:
         known = raw if isinstance(raw, Mapping) else {}
-        return BadItem(_id_or_none(known.get("id")), _id_or_none(known.get("participant_id")), error.diagnostics())
+        return BadItem(
+            _or_none(coerce_id, known.get("id")), _or_none(coerce_id, known.get("participant_id")), error.diagnostics()
+        )
 
 
 def undocumented_fields(raw: object, kind: type[SourceModel] = Diploma, path: str = "") -> Iterator[str]:
@@ -282,9 +291,9 @@ def _field_problem(detail: dict[str, Any]) -> str:
     return f"{name} {'is missing' if detail['type'] == 'missing' else message}"
 
 
-def _id_or_none(value: object) -> int | None:
+def _or_none(coerce: Callable[[object], CoercedT], value: object) -> CoercedT | None:
     try:
-        return coerce_id(value)
+        return coerce(value)
     except ValueError:
         return None
 

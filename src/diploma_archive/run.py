@@ -218,7 +218,9 @@ class Run:
 
     async def _move_cursor(self) -> None:
         if self.selection.moves_cursor and self._reading.read_everything and not self.options.dry_run:
-            moved = self.cursor_before.advanced(self._reading.newest, self.tally.to_try_again)
+            moved = self.cursor_before.advanced(
+                self._reading.newest, self.tally.to_try_again, full=self.selection.scope is Scope.FULL
+            )
             if moved != self.cursor_before:
                 self.cursor_after = await self.archive.move_cursor(self.cursor_before, moved, self.run_id)
             else:

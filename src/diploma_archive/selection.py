@@ -80,7 +80,7 @@ def read_ids(texts: Iterable[str], what: str) -> Ids:
         SettingsError: something is neither an id nor a range; `what` names the field in the text.
     """
     # A dash between blanks belongs to a range: "900 - 950" is one part.
-    parts = (re.sub(r"\s*-\s*", "-", text).replace(",", " ").replace(";", " ").split() for text in texts)
+    parts = (re.sub(r"[ \t]*-[ \t]*", "-", text).replace(",", " ").replace(";", " ").split() for text in texts)
     ranges = [_read_range(part, what) for text_parts in parts for part in text_parts]
     ids = Ids(tuple(_joined(sorted(ranges))))
     if len(ids) > MAX_CHOSEN:

@@ -22,6 +22,8 @@ FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integr
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_PREFIX_BYTES = 512  # leaves room for the longest key below it: S3 allows 1,024 bytes
 
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:@-]+(/[!-~]*)?", re.ASCII)
+
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -72,7 +74,12 @@ class FrontCoreSettings(BaseSettings):
             port_is_valid = parts.port is None or parts.port > 0
         except ValueError:
             port_is_valid = False
-        if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
+        if (
+            not port_is_valid
+            or not _PLAIN_URL.fullmatch(value.strip())
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+        ):
             raise ValueError("must be a web address such as https://api.frontcore.com/v2")
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("must be a plain web address without a user name, '?' or '#'")
@@ -96,7 +103,7 @@ class FrontCoreSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _within_the_source_limit(self) -> Self:
-        at_frontcore = urlsplit(self.base_url).hostname == FRONTCORE_HOST
+        at_frontcore = (urlsplit(self.base_url).hostname or "").rstrip(".") == FRONTCORE_HOST
         if at_frontcore and self.requests_per_second > FRONTCORE_REQUESTS_PER_SECOND:
             raise ValueError("requests_per_second: must not be above 5, the limit of api.frontcore.com")
         return self
@@ -141,7 +148,11 @@ class ArchiveSettings(BaseSettings):
     max_pdf_bytes: int = Field(default=25_000_000)
     concurrency: int = Field(default=8)
 
-    _split = field_validator("omit_fields", mode="before")(_split_commas)
+    @field_validator("omit_fields", mode="before")
+    @classmethod
+    def _blank_is_the_default(cls, value: object) -> object:
+        # A variable that was left blank must never mean that national numbers are kept.
+        return _split_commas(value) or cls.model_fields["omit_fields"].default
 
     @field_validator("bucket", mode="after")
     @classmethod
@@ -156,9 +167,9 @@ class ArchiveSettings(BaseSettings):
     @classmethod
     def _safe_prefix(cls, value: str) -> str:
         """A trailing slash is taken off; anything that S3 consoles or other tools would misread is refused."""
-        prefix = value.removesuffix("/")
-        if prefix.startswith("/"):
+        if value.startswith("/"):
             raise ValueError("must not begin with a slash; write acme/prod, not /acme/prod")
+        prefix = value.removesuffix("/")
         if "//" in prefix or prefix.endswith("/"):
             raise ValueError("must not hold a doubled slash")
         if any(part in (".", "..") for part in prefix.split("/")) or "\\" in prefix:
@@ -224,10 +235,15 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: one or more settings are missing or wrong; the text names each of them.
     """
-    _hand_aws_names_to_boto3()
     problems: list[str] = []
-    frontcore = _load(FrontCoreSettings, "FRONTCORE_", problems)
-    archive = _load(ArchiveSettings, "ARCHIVE_", problems)
+    try:
+        _hand_aws_names_to_boto3()
+        frontcore = _load(FrontCoreSettings, "FRONTCORE_", problems)
+        archive = _load(ArchiveSettings, "ARCHIVE_", problems)
+    except (UnicodeDecodeError, OSError):
+        raise SettingsError(
+            "the file .env cannot be read", fix="Save it as UTF-8 text, readable for this user"
+        ) from None
     if frontcore is None or archive is None:
         raise SettingsError("; ".join(problems), fix="Put it right in the environment or in .env and start again")
     return Settings(frontcore=frontcore, archive=archive)

@@ -27,13 +27,24 @@ class Cursor:
 
     def read_from(self) -> str | None:
         """Return the `updated_at_min` of the next incremental run, or None: everything."""
-        return None if self.newest is None else (self.newest - OVERLAP).strftime(_FORMAT)
+        if self.newest is None:
+            return None
+        overlap = min(OVERLAP, self.newest - datetime.min)  # noqa: DTZ901  naive, as FrontCore's filters are
+        return _text(self.newest - overlap)
 
-    def advanced(self, newest: datetime | None, failed: Iterable[int]) -> Cursor:
-        """Return the cursor after a run that read everything; with too many failures it stays where it is."""
+    def advanced(self, newest: datetime | None, failed: Iterable[int], *, full: bool = False) -> Cursor:
+        """Return the cursor after a run that read everything; with too many failures it stays where it is.
+
+        Args:
+            newest: the newest `updated_at` that the run saw.
+            failed: the participants to try again.
+            full: the run read all participants: what it saw counts, also where an earlier cursor was too far ahead.
+        """
         retry = tuple(sorted(set(failed)))
         if len(retry) > MAX_RETRY:
             return self
+        if full and newest is not None:
+            return Cursor(newest, retry)
         return Cursor(max((moment for moment in (self.newest, newest) if moment), default=None), retry)
 
     def merged(self, other: Cursor) -> Cursor:
@@ -45,7 +56,7 @@ class Cursor:
         return {
             "format": FORMAT,
             "account": account,
-            "updated_at": self.newest and self.newest.strftime(_FORMAT),
+            "updated_at": self.newest and _text(self.newest),
             "retry": list(self.retry),
             "run_id": run_id,
             "moved_at": moved_at,
@@ -59,12 +70,19 @@ def read_cursor(document: dict[str, Any]) -> Cursor:
         StoreError: it cannot be read; guessing would skip diplomas.
     """
     try:
-        raw = document["updated_at"]
+        raw, retry = document["updated_at"], document["retry"]
         newest = None if raw is None else datetime.strptime(raw, _FORMAT)  # noqa: DTZ007  naive by definition
-        return Cursor(newest, tuple(int(participant) for participant in document["retry"]))
+        plain = isinstance(retry, list) and all(type(participant) is int for participant in retry)
+        if document["format"] != FORMAT or not plain:
+            raise ValueError
+        return Cursor(newest, tuple(retry))
     except (KeyError, TypeError, ValueError):
         raise StoreError(
             "state/cursor.json in the bucket is damaged",
             fix="Run diploma-archive sync --all, which reads everything; move the damaged object away first",
             kind=Kind.FATAL,
         ) from None
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds")  # strftime does not pad years below 1000

@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 IDENTITY_KEY = "archive.json"
 CURSOR_KEY = "state/cursor.json"
@@ -19,7 +19,7 @@ QUARANTINE = "quarantine/"
 MAX_ESCAPED_BYTES = 120
 _KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")
-_INDEX_NAME = re.compile(r"([0-9]{1,19})\.([0-9a-f]{16})(?:\.([1-9][0-9]{0,8}))?\.json")
+_INDEX_NAME = re.compile(r"([1-9][0-9]{0,18})\.([0-9a-f]{16})(?:\.([2-9]|[1-9][0-9]{1,8}))?\.json")
 
 
 def is_blank(text: str | None) -> bool:
@@ -103,7 +103,8 @@ def quarantine_keys(certificate: str, sha256: str) -> tuple[str, str]:
 
 def run_report_key(started_at: datetime, run_id: str) -> str:
     """Return the key of a run report, below the day the run started (UTC)."""
-    return f"runs/{started_at:%Y/%m/%d}/{started_at:%Y%m%dT%H%M%SZ}-{run_id}.json"
+    utc = started_at.astimezone(UTC)
+    return f"runs/{utc:%Y/%m/%d}/{utc:%Y%m%dT%H%M%SZ}-{run_id}.json"
 
 
 def _versioned(revision: str, generation: int) -> str:

@@ -33,16 +33,21 @@ class LinkPolicy:
         """
         if len(link) > MAX_LINK_CHARACTERS or not _PLAIN_URL.fullmatch(link):
             raise _forbidden("is not a plain https address")
-        parts = urlsplit(link)
-        if parts.scheme != "https" and not (parts.scheme == "http" and self.allow_http):
-            raise _forbidden("does not begin with https://")
         try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
+            parts = urlsplit(link)
+            default_port = 443 if parts.scheme == "https" else 80
+            port = parts.port or default_port
             url = httpx.URL(link)
         except (ValueError, httpx.InvalidURL):
             raise _forbidden("is not a plain https address") from None
+        if parts.scheme != "https" and not (parts.scheme == "http" and self.allow_http):
+            raise _forbidden("does not begin with https://")
         # httpx must read the same host and port out of it as we do.
-        if (parts.hostname or "", port) not in self.hosts or url.host != parts.hostname or url.port != parts.port:
+        if (
+            (parts.hostname or "", port) not in self.hosts
+            or url.host != parts.hostname
+            or (url.port or default_port) != port
+        ):
             raise _forbidden("points to a host that is not allowed")
         return url
 

@@ -24,6 +24,7 @@ class Paging:
     _by_page: bool = False
     _page: int = 1
     _pages_taken: int = 0
+    _unreadable_pages: int = 0  # since the last readable id: `since_id` cannot step over them, `page` can
     _catch_up_to_page: int = 0
     _last_id: int = 0
     # Ids given so far: 8 bytes each while they ascend; a set only where the server forces paging by number.
@@ -36,31 +37,35 @@ class Paging:
             return {"limit": PAGE_LIMIT, "page": self._page}
         if self._pages_taken == 0:
             return {"limit": PAGE_LIMIT}
-        return {"limit": PAGE_LIMIT, "since_id": self._last_id}
+        after = {"limit": PAGE_LIMIT, "since_id": self._last_id}
+        return {**after, "page": 1 + self._unreadable_pages} if self._unreadable_pages else after
 
-    def take(self, ids: list[int], next_page: int | None = None) -> set[int]:
+    def take(self, ids: list[int], next_page: int | None = None, *, has_new_unreadable: bool = False) -> set[int]:
         """Return which of the ids that came are new, and move on.
 
         Args:
             ids: the ids of the page, in its order.
             next_page: the page that the server names as the next one, where it names one.
+            has_new_unreadable: the page has rows without a readable id that were not seen before; it is not the end.
         """
         if self._by_page:
-            return self._take_page(ids, next_page)
+            return self._take_page(ids, next_page, has_new_unreadable)
         if not self._ascends(ids):
             return self._go_by_page(ids)
         if not ids:
-            self.done = True
+            self.done = not has_new_unreadable
+            self._unreadable_pages += 1
         else:
+            self._unreadable_pages = 0
             self._given.extend(ids)
             self._last_id = ids[-1]
             self._pages_taken += 1
         return set(ids)
 
-    def _take_page(self, ids: list[int], next_page: int | None) -> set[int]:
+    def _take_page(self, ids: list[int], next_page: int | None, has_new_unreadable: bool) -> set[int]:
         new = set(ids) - self._seen
         self._seen |= new
-        self.done = not new and (not ids or self._page > self._catch_up_to_page)
+        self.done = not new and not has_new_unreadable and (not ids or self._page > self._catch_up_to_page)
         self._page = next_page if next_page and next_page > self._page else self._page + 1
         return new
 

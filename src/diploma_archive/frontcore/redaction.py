@@ -9,7 +9,7 @@ import logging
 import re
 
 _TOKEN = re.compile(r"(?i)([?&](?:token|stream|X-Amz-[A-Za-z-]+)=)[^&\s\"']+")
-_KEY_HEADER = re.compile(r"(?i)(x-api-key\W{1,6})[^\s\"',]+")
+_KEY_HEADER = re.compile(r"(?i)(x-api-key['\"]?\s*[:,=]?\s*(?:b?['\"])?)[^\s\"',)]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 QUIET_LOGGERS = ("httpx", "httpcore")
 

@@ -90,7 +90,7 @@ class FrontCore:
         Raises:
             SourceError: the list cannot be read to its end; fatal, since nobody could say what is missing.
         """
-        paging = Paging()
+        paging, bad_rows = Paging(), set[int]()
         while not paging.done:
             try:
                 answer = read_list(
@@ -104,10 +104,14 @@ class FrontCore:
                 try:
                     participant = read_item(Participant, raw)
                 except ListingError as error:
-                    problems.append(BadItem(None, None, error.diagnostics()))
+                    # The server shows a row without a readable id again with the next page: it counts once.
+                    row = hash(repr(raw))
+                    if row not in bad_rows:
+                        bad_rows.add(row)
+                        problems.append(BadItem(None, None, error.diagnostics()))
                 else:
                     rows.setdefault(participant.id, participant)
-            new = paging.take(list(rows), answer.next_page)
+            new = paging.take(list(rows), answer.next_page, has_new_unreadable=bool(problems))
             if new or problems:
                 yield ParticipantPage([row for identifier, row in rows.items() if identifier in new], problems)
 

@@ -27,7 +27,8 @@ def read_filter_time(text: str) -> str | None:
     """Return what a person gave as `yyyy-mm-dd[ hh:mm:ss]` in just that form, or None where it is no such time."""
     for form in ("%Y-%m-%d", FILTER_FORMAT):
         try:
-            return datetime.strptime(text.strip(), form).strftime(form)  # noqa: DTZ007  the API's filters are naive
+            moment = datetime.strptime(text.strip(), form)  # noqa: DTZ007  the API's filters are naive
+            return moment.isoformat(sep=" ", timespec="seconds")[: 10 if form == "%Y-%m-%d" else 19]
         except ValueError:
             continue
     return None
