@@ -16,7 +16,7 @@ from diploma_archive.pipeline import Unit
 
 if TYPE_CHECKING:
     from diploma_archive.frontcore.source import FrontCore
-    from diploma_archive.selection import Ids
+    from diploma_archive.selection import Before, Ids
 
 BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
 
@@ -87,7 +87,9 @@ async def batches_of_ids(participants: Ids | Sequence[int], users: Ids | Sequenc
         yield batch
 
 
-async def batches_of_pages(source: FrontCore, filters: dict[str, str | int], reading: Reading) -> AsyncIterator[Batch]:
+async def batches_of_pages(
+    source: FrontCore, filters: dict[str, str | int], reading: Reading, before: Before | None = None
+) -> AsyncIterator[Batch]:
     """Yield batches of the participants that match, as their pages come, and note in `reading` what was read.
 
     Raises:
@@ -98,6 +100,8 @@ async def batches_of_pages(source: FrontCore, filters: dict[str, str | int], rea
         reading.problems.extend(page.problems)
         for participant in page.participants:
             reading.note(participant)
+            if before is not None and not _is_earlier(participant, before):
+                continue
             waiting.append((participant.id, participant.person_id))
         while len(waiting) >= BATCH_SIZE:
             yield Batch(units_of(waiting[:BATCH_SIZE]))
@@ -105,6 +109,12 @@ async def batches_of_pages(source: FrontCore, filters: dict[str, str | int], rea
     reading.read_everything = True
     if waiting:
         yield Batch(units_of(waiting))
+
+
+def _is_earlier(participant: Participant, before: Before) -> bool:
+    raw = participant.created_at if before.field == "created_at" else participant.updated_at
+    moment = to_source_time(raw)
+    return moment is None or moment < before.moment
 
 
 def _chunks(units: Iterable[Unit]) -> Iterable[Batch]:

@@ -160,7 +160,7 @@ def _selection(everything: bool, participants: list[str], users: list[str], upda
             raise SettingsError(
                 "--updated-since is no date that exists", fix='Write it as "2026-03-01" or "2026-03-01 12:00:00"'
             )
-        return Selection(Scope.BACKFILL, updated_since=since)
+        return Selection(Scope.BACKFILL, filters=(("updated_at_min", since),))
     if chosen:
         return choose(participants, users)
     return Selection(Scope.FULL if everything else Scope.INCREMENTAL)

@@ -219,6 +219,7 @@ class Participant(SourceModel):
     id: RequiredId
     user_id: LenientId = None
     nested_user_id: LenientId = Field(default=None, validation_alias=AliasPath("user", "id"))
+    created_at: LenientText = None
     updated_at: LenientText = None
 
     @property

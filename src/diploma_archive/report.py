@@ -91,6 +91,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
     to_try_again: set[int] = field(default_factory=set)
+    persons_to_try_again: set[int] = field(default_factory=set)
 
     def add(self, finding: Finding) -> None:
         """Count one finding."""

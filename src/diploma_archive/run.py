@@ -60,6 +60,7 @@ class Run:
     cursor_after: Cursor | None = None
     _spool: Spool = field(default_factory=Spool)
     _reading: Reading = field(default_factory=Reading)
+    listings: int = 0
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(init=False)
     _clock: float = field(default_factory=time.monotonic)
@@ -145,22 +146,23 @@ class Run:
 
     async def _batches(self) -> AsyncIterator[Batch]:
         selection = self.selection
-        if selection.scope is Scope.BACKFILL and selection.updated_since is None:
+        if selection.names_ids:
             async for batch in batches_of_ids(selection.participants, selection.users):
                 yield batch
             return
-        filters: dict[str, str | int] = {}
-        since = selection.updated_since
+        filters = dict(selection.filters)
         if selection.scope is Scope.INCREMENTAL:
             since = self.cursor_before.read_from()
+            if since is not None:
+                filters["updated_at_min"] = since
             async for batch in batches_of_ids(self.cursor_before.retry, ()):
                 yield batch
-        if since is not None:
-            filters["updated_at_min"] = since
-        async for batch in batches_of_pages(self.source, filters, self._reading):
+        async for batch in batches_of_pages(self.source, filters, self._reading, selection.before):
             yield batch
         for problem in self._reading.problems:
-            self._keep(Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason), Tally(), ())
+            self._keep(
+                Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason), Tally(), Unit()
+            )
 
     async def _window(self, handle: BatchHandler) -> None:
         """Give batches to `handle`, a bounded number at once; a fatal error stops all of them."""
@@ -186,20 +188,23 @@ class Run:
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
             async for finding in self.pipeline.archive_unit(unit):
-                self._keep(finding, in_batch, unit.participants)
+                self._keep(finding, in_batch, unit)
                 if self._stop.is_set():
                     break
+            self.listings += 1
             self.observer.listed(1)
         finally:
             self._slots.release()
 
-    def _keep(self, finding: Finding, in_batch: Tally, participants: tuple[int, ...]) -> None:
+    def _keep(self, finding: Finding, in_batch: Tally, unit: Unit) -> None:
         self.tally.add(finding)
         in_batch.add(finding)
         self._spool.add(finding)
         if finding.outcome in TO_TRY_AGAIN:
-            known = (finding.participant_id,) if finding.participant_id else participants
+            known = (finding.participant_id,) if finding.participant_id else unit.participants
             self.tally.to_try_again.update(known)
+            if not known and unit.user_id:
+                self.tally.persons_to_try_again.add(unit.user_id)
         self.observer.found(finding)
 
     async def _refuse_an_empty_source(self) -> None:

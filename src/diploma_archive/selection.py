@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from diploma_archive.errors import SettingsError
@@ -40,13 +41,25 @@ class Ids:
 
 
 @dataclass(frozen=True)
+class Before:
+    """The open end of a date range: only participants whose `field` is earlier than `moment` (naive, Europe/Oslo).
+
+    The API does not say whether its `*_max` filters include the end, so the end is asked for and cut off here.
+    """
+
+    field: str  # created_at or updated_at
+    moment: datetime
+
+
+@dataclass(frozen=True)
 class Selection:
     """What a run is about."""
 
     scope: Scope = Scope.INCREMENTAL
     participants: Ids = Ids()
     users: Ids = Ids()
-    updated_since: str | None = None
+    filters: tuple[tuple[str, str | int], ...] = ()  # of /v2/participants, for a backfill
+    before: Before | None = None
 
     @property
     def moves_cursor(self) -> bool:
@@ -54,9 +67,14 @@ class Selection:
         return self.scope is not Scope.BACKFILL
 
     @property
+    def names_ids(self) -> bool:
+        """Return whether participants or persons are named, rather than found by filters."""
+        return self.scope is Scope.BACKFILL and not self.filters
+
+    @property
     def known_total(self) -> int | None:
         """Return how many listings the run will make, where that is known beforehand."""
-        if self.scope is Scope.BACKFILL and self.updated_since is None:
+        if self.names_ids:
             return len(self.participants) + len(self.users)
         return None
 
@@ -86,6 +104,12 @@ def read_ids(texts: Iterable[str], what: str) -> Ids:
     if len(ids) > MAX_CHOSEN:
         raise SettingsError(f"{what} names {len(ids)} ids, more than {MAX_CHOSEN}", fix="Choose a smaller range")
     return ids
+
+
+def write_ids(ids: Iterable[int]) -> str:
+    """Return ids in the form that `read_ids` takes: `900-950, 987654`."""
+    ranges = _joined([(identifier, identifier) for identifier in sorted(ids)])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
 def _read_range(part: str, what: str) -> tuple[int, int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -210,11 +211,26 @@ class ArchiveSettings(BaseSettings):
 
 
 @dataclass(frozen=True)
+class S3Access:
+    """How to reach S3; what is None is left to boto3's own chain, so that IAM roles and profiles work."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of one run."""
 
     frontcore: FrontCoreSettings
     archive: ArchiveSettings
+    s3: S3Access = S3Access()
+
+    def at_rate(self, requests_per_second: float) -> Settings:
+        """Return the same settings with another rate, for a run that has leased a share of the account's."""
+        return replace(self, frontcore=self.frontcore.model_copy(update={"requests_per_second": requests_per_second}))
 
 
 _MISSING_HINTS = {
@@ -223,11 +239,18 @@ _MISSING_HINTS = {
 }
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment and `.env`.
+def load_settings(
+    frontcore: Mapping[str, Any] | None = None, archive: Mapping[str, Any] | None = None, s3: S3Access | None = None
+) -> Settings:
+    """Read the settings from the environment and `.env`, or from values that were kept elsewhere.
 
     `AWS_*` names in `.env` are handed to boto3 through the environment where it does not have them yet,
     because boto3 does not read `.env` itself.
+
+    Args:
+        frontcore: all fields of `FrontCoreSettings`, where a Prefect block has them.
+        archive: all fields of `ArchiveSettings`, likewise.
+        s3: how to reach S3, likewise.
 
     Returns:
         The checked settings.
@@ -238,20 +261,23 @@ def load_settings() -> Settings:
     problems: list[str] = []
     try:
         _hand_aws_names_to_boto3()
-        frontcore = _load(FrontCoreSettings, "FRONTCORE_", problems)
-        archive = _load(ArchiveSettings, "ARCHIVE_", problems)
+        source = _load(FrontCoreSettings, "FRONTCORE_", problems, frontcore)
+        where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
     except (UnicodeDecodeError, OSError):
         raise SettingsError(
             "the file .env cannot be read", fix="Save it as UTF-8 text, readable for this user"
         ) from None
-    if frontcore is None or archive is None:
-        raise SettingsError("; ".join(problems), fix="Put it right in the environment or in .env and start again")
-    return Settings(frontcore=frontcore, archive=archive)
+    if source is None or where is None:
+        place = "the Prefect block" if frontcore or archive else "the environment or in .env"
+        raise SettingsError("; ".join(problems), fix=f"Put it right in {place} and start again")
+    return Settings(source, where, s3 or S3Access())
 
 
-def _load(kind: type[SettingsT], prefix: str, problems: list[str]) -> SettingsT | None:
+def _load(
+    kind: type[SettingsT], prefix: str, problems: list[str], values: Mapping[str, Any] | None
+) -> SettingsT | None:
     try:
-        return kind()
+        return kind(**values) if values is not None else kind()
     except ValidationError as error:
         problems.extend(setting_problems(error, prefix))
         return None

@@ -240,7 +240,7 @@ async def open_archive(settings: Settings, kind: type[Archive] = Archive) -> Asy
     pool = ThreadPoolExecutor(max_workers=where.concurrency, thread_name_prefix="s3")
     try:
         first_client, client = await asyncio.get_running_loop().run_in_executor(
-            pool, build_clients, where.concurrency, where.bucket
+            pool, build_clients, where.concurrency, where.bucket, settings.s3
         )
         archive = kind(Store(client, where.bucket, where.prefix), owner, pool)
         await archive.check_owner(Store(first_client, where.bucket, where.prefix))

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from diploma_archive.archive.s3_errors import store_error
+from diploma_archive.settings import S3Access
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -27,7 +28,7 @@ PATIENT = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standa
 TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
 
 
-def build_clients(concurrency: int, bucket: str) -> tuple[S3Client, S3Client]:
+def build_clients(concurrency: int, bucket: str, access: S3Access | None = None) -> tuple[S3Client, S3Client]:
     """Return the impatient client for the first look at the bucket and the patient one for the work.
 
     Raises:
@@ -37,16 +38,28 @@ def build_clients(concurrency: int, bucket: str) -> tuple[S3Client, S3Client]:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.INFO))
     try:
-        session = boto3.session.Session()
-        endpoint = session.client("s3", region_name=session.region_name or "us-east-1").meta.endpoint_url
-        host = urlsplit(endpoint).hostname or ""
+        session = _session(access or S3Access())
+        endpoint_url = access.endpoint_url if access else None
+        region = session.region_name or "us-east-1"
+        plain = session.client("s3", region_name=region, endpoint_url=endpoint_url)
+        host = urlsplit(plain.meta.endpoint_url).hostname or ""
+        plain.close()
         # Virtual-hosted addressing needs DNS names per bucket, which only AWS is known to have.
         addressing = {} if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else {"addressing_style": "path"}
 
         def client(patience: dict[str, object]) -> S3Client:
             config = Config(s3=addressing, max_pool_connections=concurrency + 2, **patience)  # type: ignore[arg-type]
-            return session.client("s3", region_name=session.region_name or "us-east-1", config=config)
+            return session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
 
         return client(FIRST_LOOK), client(PATIENT)
     except (BotoCoreError, ValueError) as error:
         raise store_error(error, bucket) from None
+
+
+def _session(access: S3Access) -> boto3.session.Session:
+    key, secret = access.access_key_id, access.secret_access_key
+    return boto3.session.Session(
+        aws_access_key_id=key.get_secret_value() if key else None,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=access.region,
+    )

@@ -1,0 +1,92 @@
+"""The summary of a run as Markdown, for whoever looks in the morning.
+
+Rule: ids, counts and reasons only; no name, birth date, certificate number, link or key: anyone with the UI reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diploma_archive.archive.cursor import Cursor
+from diploma_archive.selection import write_ids
+
+MAX_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: its counts (`Run.counts`), and what a person must look at."""
+
+    account: str
+    title: str
+    result: str  # how it ended, one sentence
+    counts: Mapping[str, Any]
+    failures: Sequence[Mapping[str, Any]]
+    participants_to_try_again: frozenset[int] = frozenset()
+    persons_to_try_again: frozenset[int] = frozenset()
+    cursor_before: Cursor | None = None
+    cursor_after: Cursor | None = None
+    dry_run: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the artifact's key, the same for every run of an account: `diploma-archive-acme`."""
+        return f"diploma-archive-{re.sub(r'[^a-z0-9]+', '-', self.account.lower()).strip('-')}"
+
+    def markdown(self) -> str:
+        """Return the summary."""
+        seconds = float(self.counts["seconds"])
+        rate = self.counts["requests"] / seconds if seconds else 0.0
+        lines = [f"# {self.title}", "", self.result, ""]
+        if self.dry_run:
+            lines += [
+                "**Dry run**: nothing was downloaded or written; these are the outcomes a real run would have.",
+                "",
+            ]
+        lines += ["| | |", "|---|---:|"]
+        lines += [f"| {name} | {value} |" for name, value in self.counts.items() if name in _COUNTED]
+        lines += [
+            f"| requests to FrontCore | {self.counts['requests']} ({rate:.2f}/s) |",
+            f"| downloaded | {self.counts['bytes'] / 1e6:.1f} MB |",
+            f"| duration | {_duration(seconds)} |",
+        ]
+        if self.cursor_before is not None:
+            lines.append(f"| cursor before | {_moment(self.cursor_before)} |")
+            lines.append(f"| cursor after | {_moment(self.cursor_after or self.cursor_before)} |")
+        lines += [f"| run id | `{self.counts['run_id']}` |", ""]
+        return "\n".join([*lines, *self._to_look_at()])
+
+    def _to_look_at(self) -> list[str]:
+        if not self.failures:
+            return []
+        lines = ["## To look at", "", "| diploma | participant | reason |", "|---:|---:|---|"]
+        for failure in self.failures[:MAX_ROWS]:
+            reason = str(failure["error"]).replace("|", "\\|").replace("\n", " ")
+            lines.append(f"| {failure['diploma_id'] or ''} | {failure['participant_id'] or ''} | {reason} |")
+        if len(self.failures) > MAX_ROWS:
+            lines.append(f"\n{len(self.failures) - MAX_ROWS} more; the run report in the bucket names them all.")
+        for what, ids in (("participants", self.participants_to_try_again), ("persons", self.persons_to_try_again)):
+            if ids:
+                lines += ["", f"## Run just these again ({what})", "", f"Paste into the backfill's field {what}:", ""]
+                lines += ["```", write_ids(ids), "```"]
+        return lines
+
+
+_COUNTED = (
+    *("listed", "archived", "unchanged", "withdrawn", "conflict", "quarantined", "failed"),
+    "unlisted",
+)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _moment(cursor: Cursor) -> str:
+    newest = cursor.newest.isoformat(sep=" ") if cursor.newest else "none yet"
+    return f"{newest}, {len(cursor.retry)} to try again" if cursor.retry else newest
