@@ -97,6 +97,7 @@ def main() -> int:
         s3.create_bucket(BUCKET)
         console.print("[bold]The diploma archive, on this machine[/] (sandbox FrontCore, local S3, temporary Prefect)")
         prefect.wait()
+        asyncio.run(prepare_prefect())
         checks = Checks()
         tell(sandbox, Bucket(environment), checks)
         if checks.failed:
@@ -154,10 +155,18 @@ def tell(sandbox: Sandbox, bucket: Bucket, checks: Checks) -> None:
     console.print_json(json.dumps(shown))
 
 
+async def prepare_prefect() -> None:
+    """Make the blocks and the limit that the flow needs, as an operator does with `python -m deployments.setup`."""
+    # Prefect reads its settings when it is first imported: only now do they name the local server.
+    from deployments.setup import set_up  # noqa: PLC0415
+
+    async for _ in set_up():
+        pass
+
+
 def run_flow(scope: str) -> tuple[str, str]:
     """Run the flow on the local Prefect and return the name and message of its final state."""
-    # Prefect reads its settings when it is first imported: only now do they name the local server.
-    from flows.archive import archive_diplomas  # noqa: PLC0415
+    from flows.archive import archive_diplomas  # noqa: PLC0415  as above
 
     state = asyncio.run(archive_diplomas(scope=scope, return_state=True))
     return state.name, state.message

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+
+
+async def make_limit(name: str, slots: int) -> None:
+    """Make the concurrency limit of an account, as `deployments.setup` does."""
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        await client.upsert_global_concurrency_limit_by_name(name, slots)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,6 +21,7 @@ def _prefect() -> Iterator[None]:
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
+        asyncio.run(make_limit("frontcore-default", 500))
         yield
 
 
