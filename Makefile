@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lock wheel clean
+.PHONY: help install demo ui test lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ install: $(STAMP) ## Make .venv with the locked dependencies and the package
 
 demo: $(STAMP) ## Archive a small school on this machine, three runs, checked (KEEP=1 leaves it up)
 	@$(BIN)/python -m deployments.local.demo $(if $(KEEP),--keep)
+
+ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl-C stops it
+	@$(BIN)/python -m deployments.local.ui
 
 test: $(STAMP) ## Run every test
 	$(BIN)/python -m pytest

@@ -27,7 +27,7 @@ async def archive_diplomas(
     scope: Literal["incremental", "full"] = "incremental",
     participants: str = "",
     users: str = "",
-    share: int | None = None,
+    share: int = 0,
     force: bool = False,
     dry_run: bool = False,
 ) -> State:
@@ -41,7 +41,7 @@ async def archive_diplomas(
         scope: incremental reads what changed since the last run, full reads everything. Both move the cursor.
         participants: Only these participants: ids and ranges such as 900-950, 987654. Leaves the cursor alone.
         users: Only the diplomas of these persons, written likewise. Leaves the cursor alone.
-        share: Requests per second that this run may use. Empty: all of the account's, so it waits for other runs.
+        share: Requests per second that this run may use. 0: all of the account's, so it waits for other runs.
         force: Download known diplomas again. Other bytes become a new generation; nothing is ever overwritten.
         dry_run: Count what a run would do; download and write nothing.
     """

@@ -1,17 +1,19 @@
 """The flow `backfill-diplomas`: what a person fills into the form in Prefect's UI."""
 
-from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Failed
+from pydantic import Field
 
 from diploma_archive.backfill import BackfillForm
 from diploma_archive.errors import DiplomaArchiveError
 from flows.driving import Order, carry_out
 
+# `date | None` would show a switch between date and None in front of each picker, `int | None` likewise.
+Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 _FORM_FIELDS = frozenset(BackfillForm.__dataclass_fields__)
 
 
@@ -25,15 +27,15 @@ def _run_name() -> str:
 async def backfill_diplomas(
     participants: str = "",
     persons: str = "",
-    course_id: int | None = None,
-    coursedate_id: int | None = None,
-    customer_id: int | None = None,
-    from_date: date | None = None,
-    to_date: date | None = None,
+    course_id: str = "",
+    coursedate_id: str = "",
+    customer_id: str = "",
+    from_date: Day = "",
+    to_date: Day = "",
     date_field: Literal["updated", "created"] = "updated",
     force: bool = False,
     dry_run: bool = False,
-    share: int | None = None,
+    share: int = 0,
     account: str = "default",
 ) -> State:
     """Archive the diplomas that you choose. It never moves the nightly cursor, and what is archived stays as it is.
@@ -51,7 +53,7 @@ async def backfill_diplomas(
         date_field: Which date the two fields above are about.
         force: Download known diplomas again. Other bytes become a new generation; nothing is ever overwritten.
         dry_run: Only count what a run would do; download and write nothing.
-        share: Requests per second that this run may use. Empty: all of the account's, so it waits for other runs.
+        share: Requests per second that this run may use. 0: all of the account's, so it waits for other runs.
         account: Name of the FrontCore account: its blocks "FrontCore account" and "Archive bucket" have this name.
     """
     try:

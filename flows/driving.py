@@ -32,7 +32,7 @@ class Order:
     account: str
     title: str
     selection: Selection
-    share: int | None = None
+    share: int = 0
     force: bool = False
     dry_run: bool = False
 

@@ -33,12 +33,12 @@ def slots_of(requests_per_second: float) -> int:
 
 
 @asynccontextmanager
-async def leased_share(settings: Settings, share: int | None) -> AsyncIterator[Settings]:
+async def leased_share(settings: Settings, share: int) -> AsyncIterator[Settings]:
     """Hold a share of the account's rate, and give the settings with the rate that belongs to it.
 
     Args:
         settings: the account's settings.
-        share: requests per second that this run may use; None takes all of them, and so waits until it is alone.
+        share: requests per second that this run may use; 0 takes all of them, and so waits until it is alone.
 
     Raises:
         SettingsError: the limit is missing or switched off, or has fewer slots than the share.
@@ -46,11 +46,11 @@ async def leased_share(settings: Settings, share: int | None) -> AsyncIterator[S
     """
     name = limit_name(settings.frontcore.account)
     limit = await _read(name)
-    wanted = limit.limit if share is None else share
-    if not 1 <= wanted <= limit.limit:
+    wanted = share or limit.limit
+    if type(wanted) is not int or not 1 <= wanted <= limit.limit:
         raise SettingsError(
-            f"the share must be from 1 to {limit.limit}, the requests per second of this account",
-            fix="Leave it empty to use all of them",
+            f"the share must be a whole number up to {limit.limit}, the requests per second of this account",
+            fix="Leave it at 0 to use all of them",
         )
     async with AsyncExitStack() as lease:
         await _take(lease, name, wanted)

@@ -20,7 +20,7 @@ import boto3
 from rich.console import Console
 from rich.tree import Tree
 
-from deployments.local.servers import LocalPrefect
+from deployments.local.servers import LocalPrefect, clean_environment
 from diploma_archive.sandbox import LocalS3, Sandbox
 
 BUCKET, PREFIX = "provider-archive", "acme/prod"
@@ -79,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("--keep", action="store_true", help="leave the servers up until Ctrl-C")
     keep = parser.parse_args().keep
+    clean = clean_environment()
     sandbox, s3 = Sandbox(participants=40, persons=25, seed=1), LocalS3()
     with LocalPrefect() as prefect, sandbox, s3:
         environment = {
@@ -91,9 +92,8 @@ def main() -> int:
             "ARCHIVE_PREFIX": PREFIX,
             "PREFECT_LOGGING_LEVEL": "ERROR",
         }
-        for name in [name for name in os.environ if name.startswith(("FRONTCORE_", "ARCHIVE_", "AWS_", "PREFECT_"))]:
-            del os.environ[name]
-        os.environ.update(environment)
+        os.environ.clear()
+        os.environ.update({**clean, **environment})
         s3.create_bucket(BUCKET)
         console.print("[bold]The diploma archive, on this machine[/] (sandbox FrontCore, local S3, temporary Prefect)")
         prefect.wait()
