@@ -88,9 +88,17 @@ async def batches_of_ids(participants: Ids | Sequence[int], users: Ids | Sequenc
 
 
 async def batches_of_pages(
-    source: FrontCore, filters: dict[str, str | int], reading: Reading, before: Before | None = None
+    source: FrontCore,
+    filters: dict[str, str | int],
+    reading: Reading,
+    before: Before | None = None,
+    without: frozenset[int] = frozenset(),
 ) -> AsyncIterator[Batch]:
     """Yield batches of the participants that match, as their pages come, and note in `reading` what was read.
+
+    Args:
+        before: leave out who is not earlier than this.
+        without: leave out these participants; they have a batch of their own.
 
     Raises:
         SourceError: the list cannot be read to its end.
@@ -100,7 +108,7 @@ async def batches_of_pages(
         reading.problems.extend(page.problems)
         for participant in page.participants:
             reading.note(participant)
-            if before is not None and not _is_earlier(participant, before):
+            if participant.id in without or (before is not None and not _is_earlier(participant, before)):
                 continue
             waiting.append((participant.id, participant.person_id))
         while len(waiting) >= BATCH_SIZE:

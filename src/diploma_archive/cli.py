@@ -20,11 +20,12 @@ import typer
 from rich.console import Console
 
 from diploma_archive import __version__
-from diploma_archive.errors import DiplomaArchiveError, SettingsError
+from diploma_archive.errors import DiplomaArchiveError, SettingsError, unexpected
 from diploma_archive.frontcore.redaction import RedactingFilter
 from diploma_archive.frontcore.timestamps import read_filter_time
+from diploma_archive.halt import InterruptedRunError
 from diploma_archive.progress import RunDisplay
-from diploma_archive.run import InterruptedRunError, Run, open_run
+from diploma_archive.run import Run, open_run
 from diploma_archive.selection import Scope, Selection, choose
 from diploma_archive.settings import Settings, load_settings
 
@@ -93,11 +94,11 @@ def sync(
         settings = load_settings()
         run = asyncio.run(_sync(settings, selection, force=force, dry_run=dry_run, counts=counts))
         if as_json:
-            typer.echo(json.dumps(run.counts()))
+            _print(json.dumps(run.counts()))
         else:
             would = " (dry run: nothing was downloaded or written)" if dry_run else ""
             figures = run.counts()
-            typer.echo(f"{run.tally.sentence()}{would}")
+            _print(f"{run.tally.sentence()}{would}")
             Console(stderr=True).print(
                 f"{figures['requests']} requests to FrontCore in {figures['seconds']:.0f} s", highlight=False
             )
@@ -223,24 +224,24 @@ def _reporting(as_json: bool) -> Iterator[dict[str, Any]]:
         _say(error.diagnostics(), "fatal", as_json, counts)
         raise typer.Exit(EXIT_FATAL) from None
     except Exception as error:  # noqa: BLE001  a traceback would quote data; its place is enough for a report
-        _say(f"an unexpected {type(error).__name__}{_place(error)}; please report it.", "fatal", as_json, counts)
+        _say(unexpected(error).diagnostics(), "fatal", as_json, counts)
         raise typer.Exit(EXIT_FATAL) from None
-
-
-def _place(error: BaseException) -> str:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:
-        return ""
-    return f" in {traceback.tb_frame.f_code.co_name}, line {traceback.tb_lineno}"
 
 
 def _say(sentence: str, kind: str, as_json: bool, counts: dict[str, Any]) -> None:
     sentence = sentence[:1].upper() + sentence[1:]
     sys.stderr.write(f"{sentence}\n")
     if as_json:
-        typer.echo(json.dumps({"error": sentence, "kind": kind, **counts}))
+        _print(json.dumps({"error": sentence, "kind": kind, **counts}))
+
+
+def _print(result: str) -> None:
+    """Write a result; that nobody can read it any more does not change how the run ended."""
+    try:
+        sys.stdout.write(f"{result}\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
@@ -255,10 +256,11 @@ def main() -> None:
         code = EXIT_USAGE
     except (typer.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = EXIT_OK
+    if code in (EXIT_FATAL, EXIT_INTERRUPTED):
+        # A thread may still wait for a server that never answers; Python would wait for it before it ends.
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code or EXIT_OK)
 
 

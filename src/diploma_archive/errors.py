@@ -18,6 +18,7 @@ Rule: no text here ever carries a key, a token, a link, a person's name or a val
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 
@@ -49,6 +50,23 @@ class DiplomaArchiveError(Exception):
     def diagnostics(self) -> str:
         """Return what happened and what to do next, as plain text on one line."""
         return f"{self.what}. {self.fix}." if self.fix else f"{self.what}."
+
+
+def unexpected(error: BaseException) -> DiplomaArchiveError:
+    """Return the fatal error for one that nobody thought of: its type and place, never its text, which quotes data."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, DiplomaArchiveError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiplomaArchiveError(
+            "there is no space left on this machine", fix="Make room in the temporary folder (TMPDIR)", kind=Kind.FATAL
+        )
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    place = f" in {traceback.tb_frame.f_code.co_name}, line {traceback.tb_lineno}" if traceback else ""
+    return DiplomaArchiveError(f"an unexpected {type(error).__name__}{place}", fix="Please report it", kind=Kind.FATAL)
 
 
 class SettingsError(DiplomaArchiveError):
@@ -89,6 +107,11 @@ class UnusableFileError(ContentError):
 
 class OddFileError(ContentError):
     """A complete file that is no good diploma; its bytes are kept in quarantine."""
+
+    @property
+    def reason(self) -> str:
+        """Return what the quarantine note says."""
+        return self.what
 
 
 class StoreError(DiplomaArchiveError):

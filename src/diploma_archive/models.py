@@ -200,8 +200,8 @@ class Diploma(SourceModel):
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether the source says that this diploma was deleted."""
-        return bool(self.deleted_at and self.deleted_at.strip())
+        """Return whether the source says that this diploma was deleted; a zero date is MySQL's way to say no."""
+        return bool((self.deleted_at or "").strip("0-: \t\r\n"))
 
     def __repr__(self) -> str:
         return f"<Diploma {self.id}>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from diploma_archive.archive.bucket import Archive
 from diploma_archive.archive.keys import Place, certificate_segment, is_blank, serial_segment
 from diploma_archive.archive.plan import History, Plan, plan
-from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote
-from diploma_archive.archive.record import FileFacts, Provenance, Status, build_record
+from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote, duplicate_reason
+from diploma_archive.archive.record import Document, FileFacts, Provenance, Status, build_record
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.store import PDF_TYPE, Payload
-from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError
+from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError, unexpected
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
 from diploma_archive.models import BadItem, Diploma
@@ -42,12 +42,6 @@ class Unit:
     def question(self) -> Question:
         """Return whose diplomas to ask for."""
         return Question(user_id=self.user_id) if self.user_id else Question(participant_id=self.participants[0])
-
-    def covers(self, item: Diploma | BadItem) -> bool:
-        """Return whether an item belongs to this unit: a person's other enrolments have units of their own."""
-        if not self.user_id or not self.participants:
-            return True
-        return item.participant_id is None or item.participant_id in self.participants
 
 
 @dataclass(frozen=True)
@@ -100,11 +94,22 @@ class Case:
 class DuplicateFileError(OddFileError):
     """The bytes are those of another certificate's file: a mixed-up link or a cached error page."""
 
-    def __init__(self, diploma_id: object, certificate: object = None) -> None:
+    def __init__(self, diploma_id: int, certificate: str) -> None:
         super().__init__(
-            f"{DUPLICATE_REASON} {diploma_id}", fix="Compare the two diplomas in FrontCore; the bytes are in quarantine"
+            f"{DUPLICATE_REASON} {diploma_id}",
+            fix="One of the two has the other's file: compare them in FrontCore, then run both with force",
         )
         self.same_as = {"diploma_id": diploma_id, "certificate": certificate}
+        self._reason = duplicate_reason(diploma_id, certificate)
+
+    @property
+    def reason(self) -> str:
+        """Return what the quarantine note says: the certificate too, so that a later run can look again."""
+        return self._reason
+
+
+class UnlistedError(SourceError):
+    """A listing could not be had; it has no diploma, so it has no outcome."""
 
 
 class Recent(OrderedDict[str, tuple[str, int]]):
@@ -129,36 +134,72 @@ class Pipeline:
     _files: Recent = field(default_factory=Recent)
     _serials: Recent = field(default_factory=Recent)
     _warned_serials: set[str] = field(default_factory=set)
+    _met: set[int] = field(default_factory=set)  # what this run has dealt with: 8-byte hashes, not the diplomas
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
 
-    async def archive_unit(self, unit: Unit) -> AsyncIterator[Finding]:
+    async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
         """Yield what happened to each diploma of one unit, or that it could not be listed.
 
         Raises:
             DiplomaArchiveError: only fatal ones: the run must stop.
         """
+        with_diploma: set[int | None] = set()
         try:
-            listing = await self.source.diplomas(unit.question())
-        except SourceError as error:
-            _reraise_fatal(error)
+            async for finding in self._archive_listing(unit.question(), with_diploma):
+                yield finding
+        except UnlistedError as error:
             for participant_id in unit.participants or (None,):
                 yield Finding(UNLISTED, participant_id=participant_id, error=error.diagnostics())
             return
-        for item in listing.items:
-            if unit.covers(item):
-                finding, listing = await self._archive_item(unit, item, listing)
-                yield finding
+        # The same result as by participant: an enrolment that the person's listing does not show is asked for itself.
+        for participant_id in unit.participants if unit.user_id else ():
+            if participant_id not in with_diploma:
+                async for finding in self.archive_unit(Unit((participant_id,))):
+                    yield finding
 
-    async def _archive_item(self, unit: Unit, item: Diploma | BadItem, listing: Listing) -> tuple[Finding, Listing]:
+    async def _archive_listing(self, question: Question, with_diploma: set[int | None]) -> AsyncIterator[Finding]:
+        """Yield what happened to each diploma of one listing, but not what this run has dealt with already.
+
+        Raises:
+            UnlistedError: the listing cannot be had.
+        """
+        try:
+            first = listing = await self.source.diplomas(question)
+        except SourceError as error:
+            _reraise_fatal(error)
+            raise UnlistedError(error.what, fix=error.fix) from None
+        for item in first.items:
+            with_diploma.add(item.participant_id)
+            if self._is_done(item):
+                continue
+            # What was listed again meanwhile, for a neighbour's refused link, is fresher.
+            fresh = item if listing is first or isinstance(item, BadItem) else listing.find(item.id) or item
+            finding, listing = await self._archive_item(question, fresh, listing)
+            yield finding
+
+    def _is_done(self, item: Diploma | BadItem) -> bool:
+        """Return whether this state of a diploma was met in this run before, and remember it."""
+        if isinstance(item, BadItem):
+            if item.diploma_id is None:
+                return False
+            met = hash((item.diploma_id, None))
+        else:
+            met = hash((item.id, revision_of(item)))
+        known = met in self._met
+        self._met.add(met)
+        return known
+
+    async def _archive_item(
+        self, question: Question, item: Diploma | BadItem, listing: Listing
+    ) -> tuple[Finding, Listing]:
         if isinstance(item, BadItem):
             error = Finding(Outcome.FAILED.value, item.diploma_id, item.participant_id, error=item.reason)
             return error, listing
-        fresh = listing.find(item.id) or item  # read again meanwhile, if a neighbour's link was refused
         try:
             try:
-                return await self._archive_diploma(fresh, listing), listing
+                return await self._archive_diploma(item, listing), listing
             except LinkRefusedError:
-                listing = await self.source.diplomas(unit.question())
+                listing = await self.source.diplomas(question)
                 relisted = listing.find(item.id)
                 if relisted is None:
                     raise SourceError(
@@ -168,11 +209,9 @@ class Pipeline:
                 return await self._archive_diploma(relisted, listing), listing
         except DiplomaArchiveError as error:
             _reraise_fatal(error)
-            return _failed(fresh, error.diagnostics()), listing
+            return _failed(item, error.diagnostics()), listing
         except Exception as error:  # noqa: BLE001  a fault of ours must not cost the neighbours their archiving
-            log.error("diploma %s: unexpected %s", fresh.id, type(error).__name__)
-            reason = f"an unexpected error ({type(error).__name__}); please report it."
-            return _failed(fresh, reason), listing
+            return _failed(item, unexpected(error).diagnostics()), listing
 
     async def _archive_diploma(self, diploma: Diploma, listing: Listing) -> Finding:
         """Steps 2 to 7 of section 4, for one diploma at a time under one certificate number."""
@@ -204,6 +243,7 @@ class Pipeline:
 
     async def _fetch(self, case: Case) -> FileFacts | None:
         """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""
+        await self.archive.prepare()  # a bucket that cannot be written to must show before anything is downloaded
         download = await self.source.download(case.diploma, case.listing)
         try:
             payload = Payload(download.file, download.sha256, download.md5, download.size)
@@ -213,7 +253,7 @@ class Pipeline:
                 await self.archive.put_quarantine(case.place.certificate, payload, self._note(case.diploma, error))
                 raise
             key = case.place.pdf_key(download.sha256)
-            if case.todo.known_sha256 == download.sha256 and await self.archive.holds_file(key):
+            if case.todo.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
                 return None
             await self.archive.put_pdf(case.place, payload)
             return FileFacts(key, download.sha256, download.size, PDF_TYPE, pages)
@@ -226,25 +266,17 @@ class Pipeline:
         certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
         if certificate != mine:
             raise DuplicateFileError(diploma_id, certificate)
-        twin = await self.archive.quarantined_twin(mine, download.sha256)
-        if twin is not None:
-            raise DuplicateFileError(str(twin["reason"]).removeprefix(DUPLICATE_REASON).strip())
+        owner = await self.archive.first_owner(mine, download.sha256)
+        if owner is not None:
+            raise DuplicateFileError(*owner)
         return pages
 
     async def _commit(self, case: Case, file: FileFacts | None) -> Finding:
         """The last two of step 6, and step 7: record, index entry, outcome."""
-        record = build_record(
-            case.diploma,
-            revision=case.revision,
-            generation=case.todo.generation,
-            file=file,
-            supersedes=case.todo.supersedes,
-            conflict=case.others,
-            provenance=Provenance(self.source.base_url, case.listing.listed_at, self.options.run_id),
-            archived_at=datetime.now(UTC),
-            omit_fields=self.options.omit_fields,
-        )
-        record = await self.archive.put_record(case.place, record)
+        record = await self._put_record(case, file, case.todo.generation)
+        if not await self._has_its_file(record, file):
+            # An older record of this revision without its file, from before the index: ours is written beside it.
+            record = await self._put_record(case, file, case.todo.generation + 1)
         await self.archive.put_index(case.place, record)
         sha256 = (record.get("file") or {}).get("sha256")
         if case.others:
@@ -253,12 +285,31 @@ class Pipeline:
             return case.finding(Outcome.CONFLICT, sha256=sha256, error=error, conflict=list(case.others))
         return case.finding(Outcome.WITHDRAWN if case.diploma.is_withdrawn else Outcome.ARCHIVED, sha256=sha256)
 
+    async def _put_record(self, case: Case, file: FileFacts | None, generation: int) -> Document:
+        """Store the record, and return the one that counts: ours, or the one of this name that was there before."""
+        record = build_record(
+            case.diploma,
+            revision=case.revision,
+            generation=generation,
+            file=file,
+            supersedes=case.todo.supersedes,
+            conflict=case.others,
+            provenance=Provenance(self.source.base_url, case.listing.listed_at, self.options.run_id),
+            archived_at=datetime.now(UTC),
+            omit_fields=self.options.omit_fields,
+        )
+        return await self.archive.put_record(case.place, record)
+
+    async def _has_its_file(self, record: Document, ours: FileFacts | None) -> bool:
+        named = (record.get("file") or {}).get("key")
+        return ours is None or named == ours.key or (named is not None and await self.archive.holds_key(named))
+
     def _note(self, diploma: Diploma, error: OddFileError) -> QuarantineNote:
         return QuarantineNote(
             diploma_id=diploma.id,
             participant_id=diploma.participant_id,
             certificate_number=diploma.certificate_number,
-            reason=error.what,
+            reason=error.reason,
             seen_at=datetime.now(UTC),
             run_id=self.options.run_id,
         )

@@ -9,9 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -22,8 +22,10 @@ from diploma_archive.archive.keys import run_report_key
 from diploma_archive.archive.record import FORMAT, TOOL, utc_text
 from diploma_archive.archive.store import Payload
 from diploma_archive.batches import Batch, Reading, batches_of_ids, batches_of_pages
-from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError
+from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
+from diploma_archive.frontcore.timestamps import source_time
+from diploma_archive.halt import Halt, InterruptedRunError
 from diploma_archive.pipeline import Options, Pipeline, Unit
 from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
 from diploma_archive.selection import Scope, Selection
@@ -35,12 +37,6 @@ BATCHES_AT_ONCE = 2  # so that the last diplomas of a batch do not leave the rat
 
 BatchHandler = Callable[[Batch], Awaitable[object]]
 log = logging.getLogger("diploma_archive.run")
-
-
-class InterruptedRunError(DiplomaArchiveError):
-    """A person or the system asked the run to stop; what was done is done."""
-
-    default_kind = Kind.FATAL
 
 
 @dataclass
@@ -61,7 +57,7 @@ class Run:
     _spool: Spool = field(default_factory=Spool)
     _reading: Reading = field(default_factory=Reading)
     listings: int = 0
-    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _halt: Halt = field(default_factory=Halt)
     _slots: asyncio.Semaphore = field(init=False)
     _clock: float = field(default_factory=time.monotonic)
 
@@ -74,8 +70,8 @@ class Run:
         return self.options.run_id
 
     def stop(self) -> None:
-        """Begin no further diploma; those under way are finished."""
-        self._stop.set()
+        """Begin no further diploma; those under way are finished, if that does not take long."""
+        self._halt.request()
 
     async def drive(self, handle: BatchHandler | None = None) -> Tally:
         """Archive everything that is selected, write the run report and move the cursor.
@@ -94,7 +90,9 @@ class Run:
         try:
             await self._begin()
             await self._window(handle or self.archive_batch)
-            if self._stop.is_set():
+            if self._halt.error is not None:
+                raise self._halt.error
+            if self._halt.is_set:
                 status = "interrupted"
                 raise InterruptedRunError(
                     f"stopped on request; so far {self.tally.sentence()}", fix="Start it again to go on: it is free"
@@ -116,16 +114,21 @@ class Run:
             DiplomaArchiveError: fatal: the run must stop.
         """
         in_batch = Tally()
+        tasks: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.TaskGroup() as group:
-                for unit in batch.units:
-                    await self._slots.acquire()
-                    if self._stop.is_set():
-                        self._slots.release()
-                        break
-                    group.create_task(self._archive_unit(unit, in_batch))
-        except* DiplomaArchiveError as errors:
-            raise _first(errors) from None
+            for unit in batch.units:
+                await self._slots.acquire()
+                if self._halt.is_set:
+                    self._slots.release()
+                    break
+                tasks.append(asyncio.create_task(self._archive_unit(unit, in_batch)))
+        except asyncio.CancelledError:
+            _cancel(tasks)
+            raise
+        finally:
+            await self._halt.finish(tasks)
+        if self._halt.error is not None:
+            raise self._halt.error
         return in_batch
 
     def counts(self) -> dict[str, Any]:
@@ -150,49 +153,59 @@ class Run:
             async for batch in batches_of_ids(selection.participants, selection.users):
                 yield batch
             return
-        filters = dict(selection.filters)
+        filters, again = dict(selection.filters), frozenset[int]()
         if selection.scope is Scope.INCREMENTAL:
             since = self.cursor_before.read_from()
             if since is not None:
                 filters["updated_at_min"] = since
-            async for batch in batches_of_ids(self.cursor_before.retry, ()):
+            again = frozenset(self.cursor_before.retry)
+            async for batch in batches_of_ids(sorted(again), ()):
                 yield batch
-        async for batch in batches_of_pages(self.source, filters, self._reading, selection.before):
+        async for batch in batches_of_pages(self.source, filters, self._reading, selection.before, without=again):
             yield batch
         for problem in self._reading.problems:
-            self._keep(
-                Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason), Tally(), Unit()
-            )
+            unread = Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason)
+            self._keep(unread, Tally(), Unit())
 
     async def _window(self, handle: BatchHandler) -> None:
-        """Give batches to `handle`, a bounded number at once; a fatal error stops all of them."""
+        """Give batches to `handle`, a bounded number at once, until all are done or the run must stop."""
         places = asyncio.Semaphore(BATCHES_AT_ONCE)
 
         async def handled(batch: Batch) -> None:
             try:
                 await handle(batch)
+            except Exception as error:  # noqa: BLE001  whatever it is, it stops the run; `unexpected` names it
+                self._halt.fail(unexpected(error))
             finally:
                 places.release()
 
+        tasks: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.TaskGroup() as group:
-                async for batch in self._batches():
-                    await places.acquire()
-                    if self._stop.is_set():
-                        places.release()
-                        break
-                    group.create_task(handled(batch))
-        except* DiplomaArchiveError as errors:
-            raise _first(errors) from None
+            async for batch in self._batches():
+                await places.acquire()
+                if self._halt.is_set:
+                    break
+                tasks = [task for task in tasks if not task.done()]
+                tasks.append(asyncio.create_task(handled(batch)))
+        except asyncio.CancelledError:
+            _cancel(tasks)
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            self._halt.fail(unexpected(error))
+        finally:
+            await self._halt.finish(tasks)
 
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
-            async for finding in self.pipeline.archive_unit(unit):
-                self._keep(finding, in_batch, unit)
-                if self._stop.is_set():
-                    break
+            async with aclosing(self.pipeline.archive_unit(unit)) as findings:
+                async for finding in findings:
+                    self._keep(finding, in_batch, unit)
+                    if self._halt.is_set:
+                        break
             self.listings += 1
             self.observer.listed(1)
+        except Exception as error:  # noqa: BLE001  only what is fatal comes this far
+            self._halt.fail(unexpected(error))
         finally:
             self._slots.release()
 
@@ -201,9 +214,11 @@ class Run:
         in_batch.add(finding)
         self._spool.add(finding)
         if finding.outcome in TO_TRY_AGAIN:
-            known = (finding.participant_id,) if finding.participant_id else unit.participants
-            self.tally.to_try_again.update(known)
-            if not known and unit.user_id:
+            again = {finding.participant_id} - {None}
+            if not again & set(unit.participants):
+                again |= set(unit.participants)  # the source may name another participant than it was asked for
+            self.tally.to_try_again.update(participant for participant in again if participant is not None)
+            if not again and unit.user_id:
                 self.tally.persons_to_try_again.add(unit.user_id)
         self.observer.found(finding)
 
@@ -222,7 +237,12 @@ class Run:
             )
 
     async def _move_cursor(self) -> None:
-        if self.selection.moves_cursor and self._reading.read_everything and not self.options.dry_run:
+        reading = self._reading
+        if reading.newest and reading.newest > source_time(self.started_at) + timedelta(days=1):
+            log.warning("FrontCore dates a participant in the future: until then only full passes see every change")
+        # A row that could not be read has no id to try again: the cursor waits for it.
+        read_everything = reading.read_everything and not reading.problems
+        if self.selection.moves_cursor and read_everything and not self.options.dry_run:
             moved = self.cursor_before.advanced(
                 self._reading.newest, self.tally.to_try_again, full=self.selection.scope is Scope.FULL
             )
@@ -288,10 +308,6 @@ async def open_run(
         )
 
 
-def _first(errors: BaseExceptionGroup[DiplomaArchiveError]) -> DiplomaArchiveError:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    with suppress(AttributeError):
-        found.__context__ = None
-    return found if isinstance(found, DiplomaArchiveError) else SourceError("the run stopped")
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()

@@ -23,6 +23,7 @@ FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integr
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_PREFIX_BYTES = 512  # leaves room for the longest key below it: S3 allows 1,024 bytes
 
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:[a-z0-9-]*:[0-9]{12}:accesspoint[/:].{1,200}")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:@-]+(/[!-~]*)?", re.ASCII)
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
@@ -158,10 +159,8 @@ class ArchiveSettings(BaseSettings):
     @field_validator("bucket", mode="after")
     @classmethod
     def _plain_bucket(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9._:/-]{3,255}", value.strip()) or "//" in value:
-            raise ValueError("must be the bare name of a bucket, without s3://")
-        if "/" in value and not value.startswith("arn:"):
-            raise ValueError("must be the bare name of a bucket; a folder in it belongs into ARCHIVE_PREFIX")
+        if not _BUCKET.fullmatch(value.strip()):
+            raise ValueError("must be the bare name of a bucket, without s3://; a folder belongs into ARCHIVE_PREFIX")
         return value.strip()
 
     @field_validator("prefix", mode="after")

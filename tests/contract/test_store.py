@@ -72,6 +72,18 @@ def test_of_many_racers_one_wins(store: Store, bucket: Bucket) -> None:
     assert bucket.versions() == {"race": 1}
 
 
+def test_an_object_without_a_usable_checksum_is_read_and_hashed(store: Store, bucket: Bucket) -> None:
+    """Where neither checksum nor ETag proves anything, the bytes themselves are compared."""
+    place = {"Bucket": bucket.name, "Key": "acme/prod/multi"}
+    upload = bucket.client.create_multipart_upload(**place)["UploadId"]
+    part = bucket.client.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"bytes")
+    parts = {"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
+    bucket.client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload=parts)
+    assert store.create("multi", Payload.of(b"bytes"), JSON_TYPE) is Created.SAME
+    assert store.compare("multi", Payload.of(b"other")) is Created.OTHER
+    assert store.compare("nothing", Payload.of(b"other")) is None
+
+
 def test_absent_is_none_and_listing_is_sorted_and_relative(store: Store) -> None:
     """What is not there is not there; keys come back without the prefix, in order, more than a page of them too."""
     assert store.get("nothing") is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from diploma_archive.batches import BATCH_SIZE, Batch, Reading, batches_of_ids, units_of
+from diploma_archive.batches import Batch, Reading, units_of
 from diploma_archive.frontcore.source import Question
-from diploma_archive.models import BadItem, Diploma, Participant, read_item
+from diploma_archive.models import Participant, read_item
 from diploma_archive.pipeline import Unit
 
 pytestmark = pytest.mark.anyio
@@ -51,36 +51,6 @@ def test_what_a_unit_asks(unit, question):
     """One enrolment is asked for by itself, several by their person."""
     assert unit.question() == question
     assert len(question.parameters()) == 1
-
-
-@pytest.mark.parametrize(
-    ("unit", "participant_id", "covered"),
-    [
-        (Unit((5, 6), user_id=7), 5, True),
-        (Unit((5, 6), user_id=7), 8, False),
-        (Unit((5, 6), user_id=7), None, True),
-        (Unit(user_id=7), 8, True),
-        (Unit((5,)), 5, True),
-        (Unit((5,)), None, True),
-    ],
-)
-def test_what_a_unit_covers(unit, participant_id, covered):
-    """A person's other enrolments have units of their own; what cannot be told apart is archived, not dropped."""
-    assert unit.covers(Diploma(id=1, participant_id=participant_id)) is covered
-    assert unit.covers(BadItem(1, participant_id, "x")) is covered
-
-
-async def test_chosen_ids_come_in_batches():
-    """Chosen participants and then chosen persons come in order, in batches of bounded size."""
-    batches = [batch async for batch in batches_of_ids(range(1, 121), range(900, 903))]
-    assert [len(batch) for batch in batches] == [BATCH_SIZE, BATCH_SIZE, 20, 3]
-    assert [unit for batch in batches[:3] for unit in batch.units] == [Unit((n,)) for n in range(1, 121)]
-    assert batches[3].units == (Unit(user_id=900), Unit(user_id=901), Unit(user_id=902))
-
-
-async def test_nobody_chosen_is_no_batch():
-    """An empty choice makes no task run."""
-    assert [batch async for batch in batches_of_ids((), ())] == []
 
 
 def test_a_batch_is_labelled_by_ids():

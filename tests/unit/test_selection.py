@@ -120,7 +120,7 @@ def test_a_refusal_quotes_little_and_harmlessly():
     [
         (Selection(), True, None),
         (Selection(Scope.FULL), True, None),
-        (Selection(Scope.BACKFILL, updated_since="2026-03-01"), False, None),
+        (Selection(Scope.BACKFILL, filters=(("updated_at_min", "2026-03-01"),)), False, None),
         (Selection(Scope.BACKFILL, participants=Ids(((1, 10),)), users=Ids(((5, 5),))), False, 11),
         (Selection(Scope.BACKFILL), False, 0),
     ],

@@ -6,6 +6,7 @@ Rule: nothing is written before `archive.json` was read and found to be ours.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,8 +18,8 @@ from diploma_archive.archive import keys
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
-from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote
-from diploma_archive.archive.record import Document, from_json, index_entry, to_json, utc_text
+from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
+from diploma_archive.archive.record import Document, from_json, index_entry, last_archived, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Payload, Store, Stored
 from diploma_archive.errors import IntegrityError, Kind, StoreError
@@ -87,9 +88,17 @@ class Archive:
 
         return await self._run(read)
 
-    async def holds_file(self, key: str) -> bool:
+    async def prepare(self) -> None:
+        """Before anything is downloaded: see that this bucket can be written to as it must be."""
+        await self._prepare()
+
+    async def holds_key(self, key: str) -> bool:
         """Return whether the bucket has an object of this key."""
         return await self._run(lambda: self._store.exists(key))
+
+    async def holds_file(self, key: str, payload: Payload) -> bool:
+        """Return whether the bucket has just these bytes under this key."""
+        return await self._run(lambda: self._store.compare(key, payload)) is Created.SAME
 
     async def put_pdf(self, place: Place, payload: Payload) -> str:
         """Store a PDF under its hash and return its key.
@@ -125,13 +134,16 @@ class Archive:
         body = Payload.of(to_json(note.to_document(payload)))
 
         def store() -> None:
-            self._store.create(bytes_key, payload, BINARY_TYPE)
-            self._store.create(note_key, body, JSON_TYPE)
+            self._store.create(bytes_key, payload, BINARY_TYPE, look_first=bool(self._look_first))
+            self._store.create(note_key, body, JSON_TYPE, look_first=bool(self._look_first))
 
         await self._run(store)
 
-    async def quarantined_twin(self, certificate: str, sha256: str) -> Document | None:
-        """Return the quarantine note of these bytes where an earlier run found them under another certificate."""
+    async def first_owner(self, certificate: str, sha256: str) -> tuple[int, str] | None:
+        """Return who had these bytes first, where an earlier run quarantined them for that under this certificate.
+
+        None too where that diploma has another file by now: then it had the wrong one, and these bytes are welcome.
+        """
         _, note_key = keys.quarantine_keys(certificate, sha256)
         async with self._opening:
             if self._quarantined is None:
@@ -142,8 +154,12 @@ class Archive:
         if hash(note_key) not in self._quarantined:
             return None
         stored = await self._run(lambda: self._store.get(note_key))
-        note = None if stored is None else from_json(stored.body, "a quarantine note")
-        return note if note and str(note.get("reason")).startswith(DUPLICATE_REASON) else None
+        owner = None if stored is None else read_first_owner(from_json(stored.body, "a quarantine note"))
+        if owner is None:
+            return None
+        theirs = [name for name in await self.known(owner[1]) if name.diploma_id == owner[0]]
+        last = last_archived(await self.entries(owner[1], theirs))
+        return owner if last is not None and last.get("sha256") == sha256 else None
 
     async def put_run_report(self, key: str, payload: Payload) -> None:
         """Store the report of a run."""
@@ -222,7 +238,15 @@ class Archive:
 
     def _check_identity(self) -> None:
         if self._identity is not None:
-            check_identity(from_json(self._identity.body, keys.IDENTITY_KEY), account=self._owner.account)
+            try:
+                document = from_json(self._identity.body, keys.IDENTITY_KEY)
+            except StoreError:
+                raise StoreError(
+                    "what lies under archive.json does not describe an archive",
+                    fix="Check AWS_ENDPOINT_URL_S3, ARCHIVE_BUCKET and ARCHIVE_PREFIX",
+                    kind=Kind.FATAL,
+                ) from None
+            check_identity(document, account=self._owner.account)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -246,4 +270,5 @@ async def open_archive(settings: Settings, kind: type[Archive] = Archive) -> Asy
         await archive.check_owner(Store(first_client, where.bucket, where.prefix))
         yield archive
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # After a failure nobody waits for a server that may never answer; what was begun there ends by itself.
+        pool.shutdown(wait=sys.exc_info()[0] is None, cancel_futures=True)

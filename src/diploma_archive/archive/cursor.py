@@ -6,7 +6,7 @@ Rule: the cursor is the newest `updated_at` seen at the source, never our clock;
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,8 @@ class Cursor:
 
     def merged(self, other: Cursor) -> Cursor:
         """Return the cursor that two runs agree on, both of which read everything up to their own."""
-        return replace(self.advanced(other.newest, {*self.retry, *other.retry}))
+        newest = max((moment for moment in (self.newest, other.newest) if moment), default=None)
+        return Cursor(newest, tuple(sorted({*self.retry, *other.retry})))
 
     def to_document(self, *, account: str, run_id: str, moved_at: str) -> Document:
         """Return the cursor as the bucket keeps it."""

@@ -10,7 +10,7 @@ from diploma_archive.archive.bucket import Archive, Owner
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.quarantine import QuarantineNote
-from diploma_archive.archive.record import Document, index_entry
+from diploma_archive.archive.record import Document
 from diploma_archive.archive.store import Payload, Store
 
 
@@ -23,13 +23,16 @@ class DryArchive(Archive):
 
     async def known(self, certificate: str) -> list[IndexName]:
         """Return what is archived or would be by now."""
-        return [*await super().known(certificate), *self._imagined[certificate]]
+        return [*await super().known(certificate), *self._imagined.get(certificate, {})]
 
     async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
         """Return the index entries that are there or would be by now."""
-        imagined = self._imagined[certificate]
+        imagined = self._imagined.get(certificate, {})
         real = await super().entries(certificate, [name for name in names if name not in imagined])
         return [*real, *(imagined[name] for name in names if name in imagined)]
+
+    async def prepare(self) -> None:
+        """Probe nothing."""
 
     async def put_pdf(self, place: Place, payload: Payload) -> str:
         """Store nothing."""
@@ -40,9 +43,13 @@ class DryArchive(Archive):
         return record
 
     async def put_index(self, place: Place, record: Document) -> None:
-        """Remember that it would be known by now."""
+        """Remember that it would be known by now, and no more of it than a plan needs."""
         name = IndexName(record["diploma_id"], record["revision"], record["generation"])
-        self._imagined[place.certificate][name] = index_entry(record, place)
+        self._imagined[place.certificate][name] = {
+            "revision": name.revision,
+            "status": record["status"],
+            "archived_at": record["archived_at"],
+        }
 
     async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
         """Store nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,19 @@ from diploma_archive.archive.store import Payload
 
 DUPLICATE_REASON = "the same bytes as the file of diploma"
 """How the reason of a mixed-up file begins; a later run looks for it."""
+
+_FIRST_OWNER = re.compile(rf"{DUPLICATE_REASON} ([0-9]+) under ([cd]-[A-Za-z0-9._-]+)")
+
+
+def duplicate_reason(diploma_id: int, certificate: str) -> str:
+    """Return the reason of a note about bytes that another diploma had first."""
+    return f"{DUPLICATE_REASON} {diploma_id} under {certificate}"
+
+
+def read_first_owner(note: Document) -> tuple[int, str] | None:
+    """Return diploma id and certificate segment that had the bytes first, or None where the note is about else."""
+    found = _FIRST_OWNER.fullmatch(str(note.get("reason")))
+    return (int(found[1]), found[2]) if found else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
@@ -93,10 +94,12 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
         return StoreError("no AWS region is set", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL)
     if isinstance(error, ReadTimeoutError):
         return StoreError("S3 did not answer in time", fix="The next run tries again", kind=Kind.RETRIABLE)
-    if isinstance(error, ValueError) or type(error).__name__ in ("InvalidRegionError", "InvalidConfigError"):
+    if isinstance(error, ParamValidationError):
+        return StoreError("the name of the bucket is not valid", fix="Check ARCHIVE_BUCKET", kind=Kind.FATAL)
+    if isinstance(error, ValueError) or type(error).__name__.startswith("Invalid"):
         return StoreError(
-            "the S3 endpoint or region is not valid",
-            fix="Check AWS_ENDPOINT_URL_S3 (it begins with http:// or https://) and AWS_REGION",
+            "the settings for S3 are not valid",
+            fix="Check AWS_ENDPOINT_URL_S3 (it begins with http:// or https://) and the other AWS_ settings",
             kind=Kind.FATAL,
         )
     return StoreError(
@@ -136,6 +139,18 @@ def _from_answer(error: ClientError, bucket: str) -> StoreError:
         return StoreError(
             "what answers at the S3 endpoint does not serve this bucket",
             fix="Check AWS_ENDPOINT_URL_S3 and ARCHIVE_BUCKET",
+            kind=Kind.FATAL,
+        )
+    if status == 501 or code == "NotImplemented":
+        return StoreError(
+            f"this S3 server cannot do {operation} as it is asked for (create-only, with a checksum)",
+            fix="Use a server that knows If-None-Match or ignores it; diploma-archive never overwrites",
+            kind=Kind.FATAL,
+        )
+    if status == 507 or code.startswith("KMS.") or code in ("QuotaExceeded", "XMinioStorageFull"):
+        return StoreError(
+            f"S3 cannot store anything now ({status} {_plain(code.replace('.', ''))})",
+            fix="Check the space, quota and encryption key of the bucket",
             kind=Kind.FATAL,
         )
     if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout", "InternalError"):

@@ -10,15 +10,16 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
 
 from diploma_archive.archive.s3_errors import error_code, status_code, store_error
-from diploma_archive.errors import IntegrityError, StoreError
+from diploma_archive.errors import IntegrityError, Kind, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -96,8 +97,9 @@ class Store:
         with self._translated():
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key)
-                with answer["Body"] as body:
-                    return Stored(body.read(), answer["ETag"])
+                # Not `with answer["Body"]`: that is the raw stream below botocore's checks and error translation.
+                with closing(answer["Body"]) as body:
+                    return Stored(body.read(), answer.get("ETag", ""))
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
                     return None
@@ -125,11 +127,26 @@ class Store:
                 PaginationConfig={} if at_most is None else {"PageSize": min(at_most, 1000)},
             )
             for page in pages:
+                if "IsTruncated" not in page and "KeyCount" not in page:
+                    raise StoreError(
+                        "what answers at the S3 endpoint does not list the bucket",
+                        fix="Check AWS_ENDPOINT_URL_S3",
+                        kind=Kind.FATAL,
+                    )
                 for row in page.get("Contents", ()):
                     if left is not None and left <= 0:
                         return
                     yield Listed(row["Key"].removeprefix(self._root), row["Size"])
                     left = left if left is None else left - 1
+
+    def compare(self, key: str, payload: Payload) -> Created | None:
+        """Return whether the object of this key has our bytes (SAME) or others (OTHER); None: there is none.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        with self._translated():
+            return None if self._head(key) is None else self._compare_existing(key, payload)
 
     def create(self, key: str, payload: Payload, content_type: str, *, look_first: bool = False) -> Created:
         """Store an object unless one of this key exists, and compare what S3 holds with what was sent.
@@ -154,7 +171,7 @@ class Store:
                     raise
                 return self._compare_existing(key, payload)
             echoed = answer.get("ChecksumSHA256")
-            if not self._as_sent(key, payload, echoed, answer["ETag"], answer.get("ServerSideEncryption", "")):
+            if not self._as_sent(key, payload, echoed, answer.get("ETag", ""), answer.get("ServerSideEncryption", "")):
                 raise IntegrityError(
                     "S3 holds other bytes than were sent; they are not counted as archived",
                     fix="Check the network and the S3 server; the next run tries again",
@@ -227,7 +244,7 @@ class Store:
         if head["ContentLength"] != payload.size:
             return Created.OTHER
         same = self._as_sent(
-            key, payload, head.get("ChecksumSHA256"), head["ETag"], head.get("ServerSideEncryption", "")
+            key, payload, head.get("ChecksumSHA256"), head.get("ETag", ""), head.get("ServerSideEncryption", "")
         )
         return Created.SAME if same else Created.OTHER
 
@@ -247,7 +264,7 @@ class Store:
 
     def _hash_of(self, key: str) -> str:
         digest = hashlib.sha256()
-        with self._client.get_object(Bucket=self._bucket, Key=self._root + key)["Body"] as body:
+        with closing(self._client.get_object(Bucket=self._bucket, Key=self._root + key)["Body"]) as body:
             for chunk in body.iter_chunks(_CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
@@ -256,7 +273,7 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, HTTPClientError) as error:
+        except (BotoCoreError, ClientError, HTTPClientError, HTTPError) as error:
             raise store_error(error, self._bucket) from None
 
 

@@ -35,8 +35,7 @@ class Paging:
         """Return the query parameters of the next request."""
         if self._by_page:
             return {"limit": PAGE_LIMIT, "page": self._page}
-        if self._pages_taken == 0:
-            return {"limit": PAGE_LIMIT}
+        # From the first request on: a server that honours it then sorts the first page by id too.
         after = {"limit": PAGE_LIMIT, "since_id": self._last_id}
         return {**after, "page": 1 + self._unreadable_pages} if self._unreadable_pages else after
 

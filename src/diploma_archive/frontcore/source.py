@@ -6,6 +6,7 @@ Rule: list and download belong together; a listing knows how old its links are a
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_NAMES_LOGGED = 20
+MAX_LISTING_PAGES = 200  # of one person's diplomas
 
 log = logging.getLogger("diploma_archive.frontcore")
 
@@ -122,21 +124,30 @@ class FrontCore:
             KeyRefusedError: the key is not accepted; fatal.
             SourceError: this listing cannot be had.
         """
-        sent_at, listed_at = 0.0, datetime.now(UTC)
+        sent_at, listed_at = math.inf, datetime.now(UTC)
 
         async def read(response: httpx.Response) -> object:
-            nonlocal sent_at, listed_at
-            # Counted from when the request went out, so that no link is ever taken for younger than it is.
-            sent_at, listed_at = response.request.extensions[SENT_AT], datetime.now(UTC)
+            nonlocal sent_at
+            # Counted from when the (first) request went out: no link is ever taken for younger than it is.
+            sent_at = min(sent_at, response.request.extensions[SENT_AT])
             return await read_json(response)
 
-        parameters = {**question.parameters(), "ttl": self.link_ttl_seconds}
-        try:
-            answer = read_list(await self.transport.ask_api("diplomas", parameters, read))
-        except ErrorAnswer as error:
-            raise ListingError(error.what) from None
-        self._name_new_fields(answer.items)
-        return Listing([read_diploma(raw) for raw in answer.items], listed_at, sent_at + self.link_ttl_seconds)
+        items: list[object] = []
+        page = 1
+        while True:
+            parameters = {**question.parameters(), "ttl": self.link_ttl_seconds, **({"page": page} if page > 1 else {})}
+            try:
+                answer = read_list(await self.transport.ask_api("diplomas", parameters, read))
+            except ErrorAnswer as error:
+                raise ListingError(error.what) from None
+            items.extend(answer.items)
+            if not answer.next_page:
+                break
+            if answer.next_page <= page or not answer.items or page >= MAX_LISTING_PAGES:
+                raise ListingError("FrontCore's listing of diplomas has no end")
+            page = answer.next_page
+        self._name_new_fields(items)
+        return Listing([read_diploma(raw) for raw in items], listed_at, sent_at + self.link_ttl_seconds)
 
     def check_link(self, diploma: Diploma) -> httpx.URL:
         """Return the download link of a diploma as a URL that may be followed; send nothing.

@@ -18,9 +18,14 @@ def to_source_time(raw: str | None) -> datetime | None:
     if moment.tzinfo is None:
         return moment.replace(microsecond=0)
     try:
-        return moment.astimezone(SOURCE_ZONE).replace(tzinfo=None, microsecond=0)
+        return source_time(moment)
     except (OverflowError, ValueError):
         return None
+
+
+def source_time(moment: datetime) -> datetime:
+    """Return a moment as naive Europe/Oslo."""
+    return moment.astimezone(SOURCE_ZONE).replace(tzinfo=None, microsecond=0)
 
 
 def read_filter_time(text: str) -> str | None:

@@ -161,7 +161,7 @@ class Transport:
         next_try_seconds = CONNECT_SECONDS if isinstance(error, httpx.TimeoutException) else 1.0
         return (
             not self._answered
-            and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol))
+            and isinstance(error, (httpx.ConnectError, httpx.TimeoutException, httpx.UnsupportedProtocol))
             and passed_seconds + next_try_seconds > FIRST_ANSWER_SECONDS - 2
         )
 

@@ -173,6 +173,23 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_what_was_done(world: World) 
     assert world.counts() == {"archived": 6 - answer["archived"], "unchanged": answer["archived"]}
 
 
+@pytest.mark.parametrize(("environment", "code"), [({}, 0), ({"FRONTCORE_API_KEY": "wrong"}, 3)], ids=["good", "bad"])
+def test_the_exit_code_holds_when_nobody_reads_the_result(world: World, environment: dict[str, str], code: int) -> None:
+    """A full disk or a closed pipe behind stdout neither hides how the run ended nor shows a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "diploma_archive.cli", "sync", "--all", "--json"],
+            env=world.environment(**environment),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
 def test_no_secret_and_no_name_is_printed(world: World) -> None:
     """Neither the key nor a token nor a person's name is in any output, also where things fail."""
     world.sandbox.fault("download", faults.Status(500), id=12345, times=1)
