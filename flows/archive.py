@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
 
-from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.errors import unexpected
 from diploma_archive.selection import Scope, Selection, choose
 from flows.driving import Order, carry_out
 
@@ -50,5 +50,5 @@ async def archive_diplomas(
         selection = choose([participants], [users]) if chosen else Selection(Scope(scope))
         title = flow_run.name or "archive diplomas"
         return await carry_out(Order(account, title, selection, share, force, dry_run))
-    except DiplomaArchiveError as error:
-        return Failed(message=error.diagnostics())
+    except Exception as error:  # noqa: BLE001  a person reads one sentence, and no traceback that quotes data
+        return Failed(message=unexpected(error).diagnostics())

@@ -9,7 +9,7 @@ from prefect.states import Failed
 from pydantic import Field
 
 from diploma_archive.backfill import BackfillForm
-from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.errors import unexpected
 from flows.driving import Order, carry_out
 
 # `date | None` would show a switch between date and None in front of each picker, `int | None` likewise.
@@ -61,5 +61,5 @@ async def backfill_diplomas(
             participants, persons, course_id, coursedate_id, customer_id, from_date, to_date, date_field
         )
         return await carry_out(Order(account, form.label(), form.selection(), share, force, dry_run))
-    except DiplomaArchiveError as error:
-        return Failed(message=error.diagnostics())
+    except Exception as error:  # noqa: BLE001  a person reads one sentence, and no traceback that quotes data
+        return Failed(message=unexpected(error).diagnostics())

@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from diploma_archive.batches import Batch
-from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.errors import DiplomaArchiveError, SourceError
 from diploma_archive.run import Run
 from diploma_archive.selection import Selection
 from diploma_archive.summary import Summary
@@ -61,8 +61,8 @@ async def carry_out(order: Order) -> State:
 async def _handle(opened: OpenRun, batch: Batch) -> None:
     # The state, not its result: what went wrong is kept at the run, without a traceback in Prefect's log.
     state = await archive_batch(opened.run.run_id, batch.label(), batch.to_ids(), return_state=True)  # type: ignore[misc]
-    if opened.fatal is not None:
-        raise opened.fatal
+    if not state.is_completed():
+        raise opened.fatal or SourceError("a batch did not end as it should", fix="Start the run again: it is free")
     get_run_logger().info("%s: %s", batch.label(), state.message)
 
 

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from diploma_archive.batches import Batch
-from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.errors import unexpected
 from tasks.open_runs import find_run
 
 
@@ -24,7 +24,7 @@ async def archive_batch(run_id: str, label: str, units: list[list[int]]) -> Stat
     found = find_run(run_id)
     try:
         tally = await found.run.archive_batch(Batch.from_ids(units))
-    except DiplomaArchiveError as error:
-        found.fatal = error
-        return Failed(message=error.diagnostics())
+    except Exception as error:  # noqa: BLE001  its traceback would quote data in Prefect's log and database
+        found.fatal = unexpected(error)
+        return Failed(message=found.fatal.diagnostics())
     return Completed(message=tally.sentence())

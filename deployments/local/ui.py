@@ -1,4 +1,7 @@
-"""`make ui`: the whole product on this machine, to be used in a browser; Ctrl-C stops what it started and nothing else."""
+"""`make ui`: the whole product on this machine, to be used in a browser.
+
+Rule: Ctrl-C stops what it started, and nothing else.
+"""
 
 from __future__ import annotations
 

@@ -99,6 +99,20 @@ def test_a_fatal_error_in_a_batch_stops_the_run_with_its_sentence(
     assert "Traceback" not in caplog.text
 
 
+def test_what_nobody_thought_of_is_never_green(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that is not ours, such as a missing temporary folder, fails the run and leaves the cursor alone."""
+    monkeypatch.setattr("diploma_archive.report.SPOOL_BYTES", 1)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    with caplog.at_level(logging.DEBUG):
+        state = run_flow()
+    assert state.name == "Failed"
+    assert "unexpected FileNotFoundError" in (state.message or "")
+    assert "Traceback" not in caplog.text
+    assert world.bucket.keys_below("state/") == []
+
+
 def test_cursor_and_retry_list_move_as_on_the_command_line(world: World) -> None:
     """Incremental runs move the cursor and remember what failed; a backfill does neither."""
     run_flow(participants="987654")
