@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint lock wheel clean
+.PHONY: help install demo ui test e2e lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ demo: $(STAMP) ## Archive a small school on this machine, three runs, checked (K
 ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl-C stops it
 	@$(BIN)/python -m deployments.local.ui
 
-test: $(STAMP) ## Run every test
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Run every test but those in a browser
+	$(BIN)/python -m pytest tests/unit tests/property tests/contract tests/orchestration
+
+e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
+	$(BIN)/python -m pytest tests/e2e
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

@@ -1,19 +1,19 @@
 """The flow `backfill-diplomas`: what a person fills into the form in Prefect's UI."""
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Failed
-from pydantic import Field
 
 from diploma_archive.backfill import BackfillForm
 from diploma_archive.errors import unexpected
 from flows.driving import Order, carry_out
 
-# `date | None` would show a switch between date and None in front of each picker, `int | None` likewise.
-Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
+# Ids are text boxes, since `int | None` would show a switch between int and None. Dates have that switch: an empty date
+# of plain type "string, format date" is refused by the form itself, and so could not be left out.
 _FORM_FIELDS = frozenset(BackfillForm.__dataclass_fields__)
 
 
@@ -30,8 +30,8 @@ async def backfill_diplomas(
     course_id: str = "",
     coursedate_id: str = "",
     customer_id: str = "",
-    from_date: Day = "",
-    to_date: Day = "",
+    from_date: date | None = None,
+    to_date: date | None = None,
     date_field: Literal["updated", "created"] = "updated",
     force: bool = False,
     dry_run: bool = False,

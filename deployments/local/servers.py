@@ -129,6 +129,8 @@ class LocalPrefect:
             "PREFECT_HOME": self._home.name,
             "PREFECT_API_URL": f"{self.ui_url}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # 100,000 ids pasted into the backfill form are more than Prefect's own 524,288 bytes.
+            "PREFECT_SERVER_API_MAX_PARAMETER_SIZE": "2000000",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
             "DO_NOT_TRACK": "1",
         }

@@ -39,7 +39,8 @@ class Summary:
     def markdown(self) -> str:
         """Return the summary."""
         seconds = float(self.counts["seconds"])
-        rate = self.counts["requests"] / seconds if seconds else 0.0
+        # From the first request to the last: n requests have n-1 intervals between them.
+        rate = max(self.counts["requests"] - 1, 0) / seconds if seconds else 0.0
         lines = [f"# {self.title}", "", self.result, ""]
         if self.dry_run:
             lines += [
@@ -50,7 +51,7 @@ class Summary:
         lines += [f"| {name} | {value} |" for name, value in self.counts.items() if name in _COUNTED]
         lines += [
             f"| requests to FrontCore | {self.counts['requests']} ({rate:.2f}/s) |",
-            f"| downloaded | {self.counts['bytes'] / 1e6:.1f} MB |",
+            f"| downloaded | {_size(self.counts['bytes'])} |",
             f"| duration | {_duration(seconds)} |",
         ]
         if self.cursor_before is not None:
@@ -79,6 +80,10 @@ _COUNTED = (
     *("listed", "archived", "unchanged", "withdrawn", "conflict", "quarantined", "failed"),
     "unlisted",
 )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+MAX_PARAMETER_BYTES = 2_000_000  # as deployments/README.md advises; Prefect's own default is 524,288
+
 
 async def make_limit(name: str, slots: int) -> None:
     """Make the concurrency limit of an account, as `deployments.setup` does."""
@@ -18,9 +20,13 @@ async def make_limit(name: str, slots: int) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _prefect() -> Iterator[None]:
+    from prefect.settings import PREFECT_SERVER_API_MAX_PARAMETER_SIZE, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with (
+        temporary_settings({PREFECT_SERVER_API_MAX_PARAMETER_SIZE: MAX_PARAMETER_BYTES}),
+        prefect_test_harness(server_startup_timeout=120),
+    ):
         asyncio.run(make_limit("frontcore-default", 500))
         yield
 
