@@ -17,6 +17,13 @@ from prefect.automations import Automation
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
@@ -132,11 +139,27 @@ async def _limit(client: PrefectClient, name: str, slots: int) -> str:
     except ObjectNotFound:
         await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=slots))
         return CREATED
-    if known.limit == slots and known.active and not known.slot_decay_per_second:
+    # A server that kept its leases in memory and was restarted leaves slots taken for ever.
+    leaked = known.active_slots and not await _anything_runs(client)
+    if known.limit == slots and known.active and not known.slot_decay_per_second and not leaked:
         return UNCHANGED
     wanted = GlobalConcurrencyLimitUpdate(name=name, limit=slots, active=True, slot_decay_per_second=0.0)
+    if leaked:
+        wanted.active_slots = 0
     await client.update_global_concurrency_limit(name=name, concurrency_limit=wanted)
-    return UPDATED
+    return f"{UPDATED} ({known.active_slots} slots that no run holds are free again)" if leaked else UPDATED
+
+
+async def _anything_runs(client: PrefectClient) -> bool:
+    """Return whether a run of ours is under way, and so may hold slots."""
+    under_way = [StateType.RUNNING, StateType.CANCELLING, StateType.PENDING]
+    return bool(
+        await client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=under_way))),
+            limit=1,
+        )
+    )
 
 
 def _crash_zombies() -> Automation:

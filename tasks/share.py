@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from diploma_archive.errors import Kind, SettingsError, SourceError
 from diploma_archive.settings import Settings
 
-LEASE_SECONDS = 120.0  # how long the share of a run that was killed stays taken
+LEASE_SECONDS = 60.0  # how long the share of a run that was killed stays taken
 ASK_AGAIN_SECONDS = 2.0
 SAY_AGAIN_SECONDS = 300.0
 SETUP = "Run python -m deployments.setup"
@@ -78,19 +78,27 @@ async def _read(name: str) -> GlobalConcurrencyLimitResponse:
 async def _take(lease: AsyncExitStack, name: str, wanted: int) -> None:
     log, waited = get_run_logger(), 0.0
     while True:
-        try:
-            # No retries inside: Prefect would wait up to 30 s between them, with the rate unused.
-            await lease.enter_async_context(
-                concurrency(name, occupy=wanted, strict=True, max_retries=0, lease_duration=LEASE_SECONDS)
-            )
-        except ConcurrencySlotAcquisitionError as error:
-            response = getattr(error.__cause__, "response", None)
-            if getattr(response, "status_code", None) != 423:  # 423 Locked: others hold the slots
-                raise SourceError(f"Prefect could not grant a share of {name}", fix=SETUP, kind=Kind.FATAL) from None
-        else:
+        # Looking first: each attempt that is refused is an error in Prefect's own log.
+        limit = await _read(name)
+        if limit.active_slots + wanted <= limit.limit and await _try(lease, name, wanted):
             log.info("holding %s requests per second of %s", wanted, name)
             return
         if waited % SAY_AGAIN_SECONDS == 0:
             log.info("waiting for %s requests per second of %s: other runs of this account hold them", wanted, name)
         waited += ASK_AGAIN_SECONDS
         await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+async def _try(lease: AsyncExitStack, name: str, wanted: int) -> bool:
+    """Return whether the slots were granted; another run may be faster."""
+    try:
+        # No retries inside: Prefect would wait up to 30 s between them, with the rate unused.
+        await lease.enter_async_context(
+            concurrency(name, occupy=wanted, strict=True, max_retries=0, lease_duration=LEASE_SECONDS)
+        )
+    except ConcurrencySlotAcquisitionError as error:
+        response = getattr(error.__cause__, "response", None)
+        if getattr(response, "status_code", None) == 423:  # Locked: others hold the slots
+            return False
+        raise SourceError(f"Prefect could not grant a share of {name}", fix=SETUP, kind=Kind.FATAL) from None
+    return True

@@ -129,6 +129,8 @@ class LocalPrefect:
             "PREFECT_HOME": self._home.name,
             "PREFECT_API_URL": f"{self.ui_url}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # In memory, the default, leases are lost with a restart of the server, and their slots stay taken for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # 100,000 ids pasted into the backfill form are more than Prefect's own 524,288 bytes.
             "PREFECT_SERVER_API_MAX_PARAMETER_SIZE": "2000000",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
@@ -149,6 +151,12 @@ class LocalPrefect:
                 return
             time.sleep(0.2)
         raise RuntimeError("the local Prefect server did not answer in time")
+
+    def restart(self) -> None:
+        """Stop the server and start it again, with the same address and database."""
+        self.process.stop()
+        self.process.start()
+        self.wait()
 
     def __enter__(self) -> Self:
         self.process.start()

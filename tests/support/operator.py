@@ -1,0 +1,66 @@
+"""What an operator does with Prefect's API, without Prefect's own client."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from deployments.local.stack import Stack
+
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Starts, watches and cancels runs."""
+
+    stack: Stack
+
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
+        """Ask Prefect's API."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.stack.prefect.ui_url}/api/{path}", data, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Return a deployment by its name."""
+        (found,) = [found for found in self.ask("deployments/filter", {}) if found["name"] == name]
+        return dict(found)
+
+    def start(self, name: str, **parameters: Any) -> str:
+        """Start a run of a deployment and return its id."""
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.ask(f"deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a flow run."""
+        return dict(self.ask(f"flow_runs/{run_id}", method="GET"))
+
+    def cancel(self, run_id: str) -> None:
+        """Do what the UI's Cancel does."""
+        self.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+
+    def wait(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
+        """Return a flow run once it has ended."""
+        until(lambda: self.run(run_id)["state_type"] in FINAL, seconds, f"run {run_id} did not end")
+        return self.run(run_id)
+
+    def pid(self, run_id: str) -> int:
+        """Return the process of a flow run, once it has one."""
+        until(lambda: self.run(run_id)["infrastructure_pid"], 60, f"run {run_id} has no process")
+        return int(str(self.run(run_id)["infrastructure_pid"]).rpartition(":")[2])
+
+
+def until(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
+    """Return as soon as something holds; fail when it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.3)
