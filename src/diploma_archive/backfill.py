@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from diploma_archive.coercion import coerce_id
 from diploma_archive.errors import SettingsError
-from diploma_archive.models import coerce_id
 from diploma_archive.selection import Before, Scope, Selection, choose
 
 DateField = Literal["updated", "created"]

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from diploma_archive.cases import Unit
 from diploma_archive.frontcore.timestamps import to_source_time
 from diploma_archive.models import BadItem, Participant
-from diploma_archive.pipeline import Unit
+from diploma_archive.selection import Scope
 
 if TYPE_CHECKING:
+    from diploma_archive.archive.cursor import Cursor
     from diploma_archive.frontcore.source import FrontCore
-    from diploma_archive.selection import Before, Ids
+    from diploma_archive.selection import Before, Ids, Selection
 
 BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
 
@@ -77,6 +79,31 @@ def units_of(participants: Iterable[tuple[int, int | None]]) -> tuple[Unit, ...]
     return tuple(
         Unit(tuple(members), user_id=persons[group] if len(members) > 1 else None) for group, members in groups.items()
     )
+
+
+async def batches_of(selection: Selection, source: FrontCore, cursor: Cursor, reading: Reading) -> AsyncIterator[Batch]:
+    """Yield the batches that a selection means, and note in `reading` what was read of the participants.
+
+    Args:
+        cursor: where an incremental run begins, and whom it tries again first.
+
+    Raises:
+        SourceError: the participants cannot be listed to their end.
+    """
+    if selection.names_ids:
+        async for batch in batches_of_ids(selection.participants, selection.users):
+            yield batch
+        return
+    filters, again = dict(selection.filters), frozenset[int]()
+    if selection.scope is Scope.INCREMENTAL:
+        since = cursor.read_from()
+        if since is not None:
+            filters["updated_at_min"] = since
+        again = frozenset(cursor.retry)
+        async for batch in batches_of_ids(sorted(again), ()):
+            yield batch
+    async for batch in batches_of_pages(source, filters, reading, selection.before, without=again):
+        yield batch
 
 
 async def batches_of_ids(participants: Ids | Sequence[int], users: Ids | Sequence[int]) -> AsyncIterator[Batch]:

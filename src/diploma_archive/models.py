@@ -6,7 +6,7 @@ A refusal names the field and never its value, since the value is somebody's per
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -21,57 +21,8 @@ from pydantic import (
     ValidationError,
 )
 
+from diploma_archive.coercion import coerce_flag, coerce_id, coerce_text, or_none
 from diploma_archive.errors import ListingError
-
-MAX_ID = 2**63 - 1
-_TRUE = frozenset({"1", "true"})
-_FALSE = frozenset({"0", "false"})
-
-
-def coerce_id(value: object) -> int | None:
-    """Return an id as a whole number (`"2996"` is 2996), or None for null and blank text.
-
-    Raises:
-        ValueError: it is no whole number from 0 to 2^63-1.
-    """
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if isinstance(value, str) and len(value) < 40 and value.strip().isascii() and value.strip().isdigit():
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ID:
-        raise ValueError("is not a whole number")
-    return value
-
-
-def coerce_flag(value: object) -> bool | None:
-    """Return `true`, `1`, `"1"`, `"true"` as True, their opposites as False, null and blank text as None.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    text = str(value).strip().lower() if isinstance(value, (int, str)) else ""
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if isinstance(value, str) and not value.strip():
-        return None
-    raise ValueError("is neither true nor false")
-
-
-def coerce_text(value: object) -> str | None:
-    """Return text as it came, a number as its digits, null as None. Lone surrogates are text too.
-
-    Raises:
-        ValueError: it is neither text nor a number.
-    """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError("is not text")
 
 
 def _empty_object(value: object) -> object:
@@ -91,8 +42,8 @@ def _required(value: int | None) -> int:
 # PlainValidator, since pydantic's own `str` refuses lone surrogates, which JSON may carry.
 Id = Annotated[int | None, PlainValidator(coerce_id)]
 RequiredId = Annotated[int, PlainValidator(lambda value: _required(coerce_id(value)))]
-LenientId = Annotated[int | None, PlainValidator(lambda value: _or_none(coerce_id, value))]
-LenientText = Annotated[str | None, PlainValidator(lambda value: _or_none(coerce_text, value))]
+LenientId = Annotated[int | None, PlainValidator(lambda value: or_none(coerce_id, value))]
+LenientText = Annotated[str | None, PlainValidator(lambda value: or_none(coerce_text, value))]
 Flag = Annotated[bool | None, PlainValidator(coerce_flag)]
 Text = Annotated[str | None, PlainValidator(coerce_text)]
 Link = Annotated[SecretStr | None, PlainValidator(lambda v: None if v is None else SecretStr(coerce_text(v) or ""))]
@@ -234,7 +185,6 @@ class Participant(SourceModel):
 
 
 ItemT = TypeVar("ItemT", bound=SourceModel)
-CoercedT = TypeVar("CoercedT")
 
 
 @dataclass(frozen=True)
@@ -268,7 +218,7 @@ def read_diploma(raw: object) -> Diploma | BadItem:
     except ListingError as error:
         known = raw if isinstance(raw, Mapping) else {}
         return BadItem(
-            _or_none(coerce_id, known.get("id")), _or_none(coerce_id, known.get("participant_id")), error.diagnostics()
+            or_none(coerce_id, known.get("id")), or_none(coerce_id, known.get("participant_id")), error.diagnostics()
         )
 
 
@@ -290,13 +240,6 @@ def _field_problem(detail: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in detail["loc"]) or "the item"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{name} {'is missing' if detail['type'] == 'missing' else message}"
-
-
-def _or_none(coerce: Callable[[object], CoercedT], value: object) -> CoercedT | None:
-    try:
-        return coerce(value)
-    except ValueError:
-        return None
 
 
 def _omittable() -> Iterator[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +14,12 @@ from datetime import UTC, datetime
 
 from diploma_archive.archive.bucket import Archive
 from diploma_archive.archive.keys import Place, certificate_segment, is_blank, serial_segment
-from diploma_archive.archive.plan import History, Plan, plan
-from diploma_archive.archive.quarantine import DUPLICATE_REASON, QuarantineNote, duplicate_reason
+from diploma_archive.archive.plan import History, plan
+from diploma_archive.archive.quarantine import QuarantineNote
 from diploma_archive.archive.record import Document, FileFacts, Provenance, Status, build_record
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.store import PDF_TYPE, Payload
+from diploma_archive.cases import Case, DuplicateFileError, Options, Recent, Unit, UnlistedError
 from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError, unexpected
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
@@ -27,101 +27,7 @@ from diploma_archive.models import BadItem, Diploma
 from diploma_archive.pdf import check_pdf
 from diploma_archive.report import UNLISTED, Finding, Outcome
 
-RECENT = 10_000  # files and serials of this run that are remembered, to see mix-ups
-
 log = logging.getLogger("diploma_archive.pipeline")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What one listing covers: one participant, or one person with several enrolments in the batch."""
-
-    participants: tuple[int, ...] = ()
-    user_id: int | None = None
-
-    def question(self) -> Question:
-        """Return whose diplomas to ask for."""
-        return Question(user_id=self.user_id) if self.user_id else Question(participant_id=self.participants[0])
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a run treats what it finds."""
-
-    run_id: str
-    force: bool = False
-    dry_run: bool = False
-    omit_fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Case:
-    """One diploma on its way: what is listed, where it belongs, and what is to be done."""
-
-    diploma: Diploma
-    listing: Listing
-    place: Place
-    revision: str
-    todo: Plan
-    others: tuple[int, ...]  # other diplomas under the same certificate number
-
-    def finding(
-        self,
-        outcome: Outcome,
-        *,
-        sha256: str | None = None,
-        error: str | None = None,
-        same_as: dict[str, object] | None = None,
-        conflict: list[int] | None = None,
-    ) -> Finding:
-        """Return the line of the run report for this diploma."""
-        has_record = outcome is not Outcome.QUARANTINED
-        generation = self.todo.generation if outcome is not Outcome.UNCHANGED else self.todo.known_generation
-        return Finding(
-            outcome.value,
-            self.diploma.id,
-            self.diploma.participant_id,
-            self.place.certificate,
-            self.revision,
-            record=self.place.record_key(self.revision, generation) if has_record else None,
-            sha256=sha256,
-            error=error,
-            same_as=same_as,
-            conflict=conflict,
-        )
-
-
-class DuplicateFileError(OddFileError):
-    """The bytes are those of another certificate's file: a mixed-up link or a cached error page."""
-
-    def __init__(self, diploma_id: int, certificate: str) -> None:
-        super().__init__(
-            f"{DUPLICATE_REASON} {diploma_id}",
-            fix="One of the two has the other's file: compare them in FrontCore, then run both with force",
-        )
-        self.same_as = {"diploma_id": diploma_id, "certificate": certificate}
-        self._reason = duplicate_reason(diploma_id, certificate)
-
-    @property
-    def reason(self) -> str:
-        """Return what the quarantine note says: the certificate too, so that a later run can look again."""
-        return self._reason
-
-
-class UnlistedError(SourceError):
-    """A listing could not be had; it has no diploma, so it has no outcome."""
-
-
-class Recent(OrderedDict[str, tuple[str, int]]):
-    """The last things seen in this run: what -> (certificate segment, diploma id) that had it first."""
-
-    def first_owner(self, what: str, certificate: str, diploma_id: int) -> tuple[str, int]:
-        """Return who had `what` first, which is the asker where nobody had."""
-        owner = self.setdefault(what, (certificate, diploma_id))
-        self.move_to_end(what)
-        if len(self) > RECENT:
-            self.popitem(last=False)
-        return owner
 
 
 @dataclass

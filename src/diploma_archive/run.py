@@ -18,16 +18,15 @@ from uuid import uuid4
 from diploma_archive.archive.bucket import Archive, open_archive
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.dry import DryArchive
-from diploma_archive.archive.keys import run_report_key
-from diploma_archive.archive.record import FORMAT, TOOL, utc_text
-from diploma_archive.archive.store import Payload
-from diploma_archive.batches import Batch, Reading, batches_of_ids, batches_of_pages
+from diploma_archive.batches import Batch, Reading, batches_of
+from diploma_archive.cases import Options, Unit
 from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.frontcore.timestamps import source_time
 from diploma_archive.halt import Halt, InterruptedRunError
-from diploma_archive.pipeline import Options, Pipeline, Unit
+from diploma_archive.pipeline import Pipeline
 from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
+from diploma_archive.run_report import put_run_report
 from diploma_archive.selection import Scope, Selection
 
 if TYPE_CHECKING:
@@ -90,6 +89,7 @@ class Run:
         try:
             await self._begin()
             await self._window(handle or self.archive_batch)
+            self._keep_unread_rows()
             if self._halt.error is not None:
                 raise self._halt.error
             if self._halt.is_set:
@@ -147,26 +147,6 @@ class Run:
             self.cursor_before = await self.archive.cursor()
         self.observer.begun(self.selection.known_total)
 
-    async def _batches(self) -> AsyncIterator[Batch]:
-        selection = self.selection
-        if selection.names_ids:
-            async for batch in batches_of_ids(selection.participants, selection.users):
-                yield batch
-            return
-        filters, again = dict(selection.filters), frozenset[int]()
-        if selection.scope is Scope.INCREMENTAL:
-            since = self.cursor_before.read_from()
-            if since is not None:
-                filters["updated_at_min"] = since
-            again = frozenset(self.cursor_before.retry)
-            async for batch in batches_of_ids(sorted(again), ()):
-                yield batch
-        async for batch in batches_of_pages(self.source, filters, self._reading, selection.before, without=again):
-            yield batch
-        for problem in self._reading.problems:
-            unread = Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason)
-            self._keep(unread, Tally(), Unit())
-
     async def _window(self, handle: BatchHandler) -> None:
         """Give batches to `handle`, a bounded number at once, until all are done or the run must stop."""
         places = asyncio.Semaphore(BATCHES_AT_ONCE)
@@ -181,7 +161,7 @@ class Run:
 
         tasks: list[asyncio.Task[None]] = []
         try:
-            async for batch in self._batches():
+            async for batch in batches_of(self.selection, self.source, self.cursor_before, self._reading):
                 await places.acquire()
                 if self._halt.is_set:
                     break
@@ -194,6 +174,11 @@ class Run:
             self._halt.fail(unexpected(error))
         finally:
             await self._halt.finish(tasks)
+
+    def _keep_unread_rows(self) -> None:
+        for problem in self._reading.problems:
+            unread = Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason)
+            self._keep(unread, Tally(), Unit())
 
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
@@ -253,22 +238,18 @@ class Run:
 
     async def _write_report(self, status: str) -> None:
         """Write what happened under `runs/`; a run that could not begin to read the source leaves nothing behind."""
-        head = {
-            "format": FORMAT,
-            "run_id": self.run_id,
-            "status": status,
-            "scope": self.selection.scope.value,
-            "force": self.options.force,
-            "started_at": utc_text(self.started_at),
-            "finished_at": utc_text(datetime.now(UTC)),
-            "tool": TOOL,
-            **{name: value for name, value in self.counts().items() if name not in ("failures", "run_id")},
-        }
         try:
             if status == "finished" or self.tally.counts:
-                with self._spool.finished(head) as report:
-                    payload = Payload(report.file, report.sha256, report.md5, report.size)
-                    await self.archive.put_run_report(run_report_key(self.started_at, self.run_id), payload)
+                await put_run_report(
+                    self.archive,
+                    self._spool,
+                    run_id=self.run_id,
+                    status=status,
+                    scope=self.selection.scope.value,
+                    force=self.options.force,
+                    started_at=self.started_at,
+                    counts={name: value for name, value in self.counts().items() if name not in ("failures", "run_id")},
+                )
         except DiplomaArchiveError as error:
             if status == "finished":
                 raise

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from diploma_archive.coercion import MAX_ID
 from diploma_archive.errors import SettingsError
-from diploma_archive.models import MAX_ID
 
 MAX_CHOSEN = 1_000_000  # two and a half days at 5 requests a second; more is a mistyped range
 _PART = re.compile(r"([0-9]{1,19})(?:\s*-\s*([0-9]{1,19}))?", re.ASCII)

@@ -17,14 +17,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.models import OMITTABLE_FIELDS
+from diploma_archive.setting_checks import check_base_url, check_bucket, check_hosts, check_prefix
 
 FRONTCORE_HOST = "api.frontcore.com"
 FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integrations (FRONTCORE.md)
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-MAX_PREFIX_BYTES = 512  # leaves room for the longest key below it: S3 allows 1,024 bytes
-
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:[a-z0-9-]*:[0-9]{12}:accesspoint[/:].{1,200}")
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:@-]+(/[!-~]*)?", re.ASCII)
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -68,26 +64,7 @@ class FrontCoreSettings(BaseSettings):
             raise ValueError("must be a short name of letters, digits, dots, dashes and underscores")
         return value.strip()
 
-    @field_validator("base_url", mode="after")
-    @classmethod
-    def _safe_base_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value.strip())
-            port_is_valid = parts.port is None or parts.port > 0
-        except ValueError:
-            port_is_valid = False
-        if (
-            not port_is_valid
-            or not _PLAIN_URL.fullmatch(value.strip())
-            or parts.scheme not in ("http", "https")
-            or not parts.hostname
-        ):
-            raise ValueError("must be a web address such as https://api.frontcore.com/v2")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("must be a plain web address without a user name, '?' or '#'")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-            raise ValueError("must begin with https://, because the API key travels with every request")
-        return value.strip().rstrip("/")
+    _base_url = field_validator("base_url", mode="after")(check_base_url)
 
     @field_validator("requests_per_second", mode="after")
     @classmethod
@@ -123,18 +100,7 @@ class FrontCoreSettings(BaseSettings):
             hosts.add((parts.hostname or "", parts.port or default_port))
         return frozenset(hosts)
 
-    @field_validator("download_hosts", mode="after")
-    @classmethod
-    def _plain_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            try:
-                parts = urlsplit(f"//{entry}")
-                plain = parts.netloc == entry and parts.hostname and parts.username is None and (parts.port or 1) > 0
-            except ValueError:
-                plain = False
-            if not plain:
-                raise ValueError("must be host names with an optional port, separated by commas")
-        return value
+    _hosts = field_validator("download_hosts", mode="after")(check_hosts)
 
 
 class ArchiveSettings(BaseSettings):
@@ -156,29 +122,8 @@ class ArchiveSettings(BaseSettings):
         # A variable that was left blank must never mean that national numbers are kept.
         return _split_commas(value) or cls.model_fields["omit_fields"].default
 
-    @field_validator("bucket", mode="after")
-    @classmethod
-    def _plain_bucket(cls, value: str) -> str:
-        if not _BUCKET.fullmatch(value.strip()):
-            raise ValueError("must be the bare name of a bucket, without s3://; a folder belongs into ARCHIVE_PREFIX")
-        return value.strip()
-
-    @field_validator("prefix", mode="after")
-    @classmethod
-    def _safe_prefix(cls, value: str) -> str:
-        """A trailing slash is taken off; anything that S3 consoles or other tools would misread is refused."""
-        if value.startswith("/"):
-            raise ValueError("must not begin with a slash; write acme/prod, not /acme/prod")
-        prefix = value.removesuffix("/")
-        if "//" in prefix or prefix.endswith("/"):
-            raise ValueError("must not hold a doubled slash")
-        if any(part in (".", "..") for part in prefix.split("/")) or "\\" in prefix:
-            raise ValueError("must not hold '.', '..' or a backslash as a folder")
-        if not prefix.isprintable() or prefix != prefix.strip():
-            raise ValueError("must not hold line breaks, control characters or outer blanks")
-        if len(prefix.encode("utf-8", "surrogatepass")) > MAX_PREFIX_BYTES:
-            raise ValueError(f"must not be longer than {MAX_PREFIX_BYTES} bytes")
-        return prefix
+    _bucket = field_validator("bucket", mode="after")(check_bucket)
+    _prefix = field_validator("prefix", mode="after")(check_prefix)
 
     @field_validator("omit_fields", mode="after")
     @classmethod

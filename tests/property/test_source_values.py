@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 
 from diploma_archive.archive.record import from_json, to_json
 from diploma_archive.archive.revision import evidence, fingerprint, revision_of
+from diploma_archive.coercion import coerce_flag, coerce_id, coerce_text
 from diploma_archive.errors import ListingError
 from diploma_archive.frontcore.timestamps import read_filter_time, to_source_time
 from diploma_archive.models import (
     BadItem,
     Diploma,
     Participant,
-    coerce_flag,
-    coerce_id,
-    coerce_text,
     read_diploma,
     read_item,
     undocumented_fields,

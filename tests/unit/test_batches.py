@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from diploma_archive.batches import Batch, Reading, units_of
+from diploma_archive.cases import Unit
 from diploma_archive.frontcore.source import Question
 from diploma_archive.models import Participant, read_item
-from diploma_archive.pipeline import Unit
 
 pytestmark = pytest.mark.anyio
 

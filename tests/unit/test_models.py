@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from diploma_archive.coercion import coerce_flag, coerce_id, coerce_text
 from diploma_archive.errors import ListingError
 from diploma_archive.models import (
     OMITTABLE_FIELDS,
     BadItem,
     Diploma,
     Participant,
-    coerce_flag,
-    coerce_id,
-    coerce_text,
     read_diploma,
     read_item,
     undocumented_fields,

@@ -10,11 +10,11 @@ import pytest
 
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.keys import read_index_name, run_report_key
+from diploma_archive.coercion import coerce_flag
 from diploma_archive.errors import LinkForbiddenError, SettingsError, StoreError
 from diploma_archive.frontcore.links import LinkPolicy
 from diploma_archive.frontcore.redaction import redact
 from diploma_archive.frontcore.timestamps import read_filter_time
-from diploma_archive.models import coerce_flag
 from diploma_archive.selection import read_ids
 from diploma_archive.settings import load_settings
 

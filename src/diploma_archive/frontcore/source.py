@@ -24,11 +24,11 @@ from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
 from diploma_archive.models import BadItem, Diploma, Participant, read_diploma, read_item, undocumented_fields
+from diploma_archive.setting_checks import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from diploma_archive.settings import Settings
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_NAMES_LOGGED = 20
 MAX_LISTING_PAGES = 200  # of one person's diplomas
 
