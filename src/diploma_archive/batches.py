@@ -5,21 +5,22 @@ Rule: what a batch holds decides how it is listed; a person with several enrolme
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from diploma_archive.archive.cursor import OVERLAP, Cursor
 from diploma_archive.cases import Unit
 from diploma_archive.frontcore.timestamps import to_source_time
 from diploma_archive.models import BadItem, Participant
 from diploma_archive.selection import Scope
 
 if TYPE_CHECKING:
-    from diploma_archive.archive.cursor import Cursor
     from diploma_archive.frontcore.source import FrontCore
     from diploma_archive.selection import Before, Ids, Selection
 
+MAX_SEEN = 5_000  # rows that the cursor remembers; more changed in a day means a change of everything
 BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
 
 
@@ -59,13 +60,35 @@ class Reading:
     newest: datetime | None = None
     problems: list[BadItem] = field(default_factory=list)
     read_everything: bool = False
+    _recent: dict[int, tuple[datetime, str]] = field(default_factory=dict)
+    _prune_at: int = 2 * MAX_SEEN
 
-    def note(self, participant: Participant) -> None:
-        """Count a participant, and keep the newest `updated_at`."""
+    def note(self, participant: Participant, digest: str) -> None:
+        """Count a participant, keep the newest `updated_at`, and the digests of the rows within the overlap."""
         self.participants += 1
         moment = to_source_time(participant.updated_at)
-        if moment and (self.newest is None or moment > self.newest):
+        if moment is None:
+            return
+        if self.newest is None or moment > self.newest:
             self.newest = moment
+        if moment >= self._overlap_begins():
+            self._recent[participant.id] = (moment, digest)
+        if len(self._recent) >= self._prune_at:
+            self._prune()
+            self._prune_at = 2 * max(len(self._recent), MAX_SEEN)
+
+    def seen(self) -> dict[int, str]:
+        """Return id and digest of the rows within the overlap; nothing where they are too many to keep."""
+        self._prune()
+        return {key: digest for key, (_, digest) in self._recent.items()} if len(self._recent) <= MAX_SEEN else {}
+
+    def _prune(self) -> None:
+        begins = self._overlap_begins()
+        self._recent = {key: row for key, row in self._recent.items() if row[0] >= begins}
+
+    def _overlap_begins(self) -> datetime:
+        newest = self.newest or datetime.min  # noqa: DTZ901  naive, as FrontCore's filters are
+        return newest - min(OVERLAP, newest - datetime.min)  # noqa: DTZ901
 
 
 def units_of(participants: Iterable[tuple[int, int | None]]) -> tuple[Unit, ...]:
@@ -81,11 +104,14 @@ def units_of(participants: Iterable[tuple[int, int | None]]) -> tuple[Unit, ...]
     )
 
 
-async def batches_of(selection: Selection, source: FrontCore, cursor: Cursor, reading: Reading) -> AsyncIterator[Batch]:
+async def batches_of(
+    selection: Selection, source: FrontCore, cursor: Cursor, reading: Reading, *, force: bool = False
+) -> AsyncIterator[Batch]:
     """Yield the batches that a selection means, and note in `reading` what was read of the participants.
 
     Args:
-        cursor: where an incremental run begins, and whom it tries again first.
+        cursor: where an incremental run begins, whom it tries again first, and which rows it knows already.
+        force: list those too.
 
     Raises:
         SourceError: the participants cannot be listed to their end.
@@ -94,15 +120,21 @@ async def batches_of(selection: Selection, source: FrontCore, cursor: Cursor, re
         async for batch in batches_of_ids(selection.participants, selection.users):
             yield batch
         return
-    filters, again = dict(selection.filters), frozenset[int]()
+    filters, again, seen = dict(selection.filters), frozenset[int](), dict[int, str]()
     if selection.scope is Scope.INCREMENTAL:
         since = cursor.read_from()
         if since is not None:
             filters["updated_at_min"] = since
-        again = frozenset(cursor.retry)
+        again, seen = frozenset(cursor.retry), {} if force else dict(cursor.seen)
         async for batch in batches_of_ids(sorted(again), ()):
             yield batch
-    async for batch in batches_of_pages(source, filters, reading, selection.before, without=again):
+
+    def is_wanted(participant: Participant, digest: str) -> bool:
+        if participant.id in again or seen.get(participant.id) == digest:
+            return False
+        return selection.before is None or _is_earlier(participant, selection.before)
+
+    async for batch in batches_of_pages(source, filters, reading, is_wanted):
         yield batch
 
 
@@ -118,14 +150,12 @@ async def batches_of_pages(
     source: FrontCore,
     filters: dict[str, str | int],
     reading: Reading,
-    before: Before | None = None,
-    without: frozenset[int] = frozenset(),
+    is_wanted: Callable[[Participant, str], bool] = lambda _participant, _digest: True,
 ) -> AsyncIterator[Batch]:
     """Yield batches of the participants that match, as their pages come, and note in `reading` what was read.
 
     Args:
-        before: leave out who is not earlier than this.
-        without: leave out these participants; they have a batch of their own.
+        is_wanted: says of a participant and the digest of its row whether it goes into a batch.
 
     Raises:
         SourceError: the list cannot be read to its end.
@@ -134,8 +164,9 @@ async def batches_of_pages(
     async for page in source.participants(filters):
         reading.problems.extend(page.problems)
         for participant in page.participants:
-            reading.note(participant)
-            if participant.id in without or (before is not None and not _is_earlier(participant, before)):
+            digest = page.digests.get(participant.id, "")
+            reading.note(participant, digest)
+            if not is_wanted(participant, digest):
                 continue
             waiting.append((participant.id, participant.person_id))
         while len(waiting) >= BATCH_SIZE:

@@ -161,7 +161,9 @@ class Run:
 
         tasks: list[asyncio.Task[None]] = []
         try:
-            async for batch in batches_of(self.selection, self.source, self.cursor_before, self._reading):
+            async for batch in batches_of(
+                self.selection, self.source, self.cursor_before, self._reading, force=self.options.force
+            ):
                 await places.acquire()
                 if self._halt.is_set:
                     break
@@ -229,7 +231,10 @@ class Run:
         read_everything = reading.read_everything and not reading.problems
         if self.selection.moves_cursor and read_everything and not self.options.dry_run:
             moved = self.cursor_before.advanced(
-                self._reading.newest, self.tally.to_try_again, full=self.selection.scope is Scope.FULL
+                reading.newest,
+                self.tally.to_try_again,
+                seen=reading.seen(),
+                full=self.selection.scope is Scope.FULL,
             )
             if moved != self.cursor_before:
                 self.cursor_after = await self.archive.move_cursor(self.cursor_before, moved, self.run_id)

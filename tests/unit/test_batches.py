@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diploma_archive.batches import Batch, Reading, units_of
+from diploma_archive.batches import MAX_SEEN, Batch, Reading, units_of
 from diploma_archive.cases import Unit
 from diploma_archive.frontcore.source import Question
 from diploma_archive.models import Participant, read_item
@@ -70,6 +70,22 @@ def test_reading_keeps_the_newest_time():
     reading = Reading()
     times = ["2026-03-01 12:00:00", "2026-03-01T11:30:00+00:00", "0000-00-00 00:00:00", None, "2026-02-01"]
     for number, updated_at in enumerate(times, start=1):
-        reading.note(read_item(Participant, {"id": number, "updated_at": updated_at}))
+        reading.note(read_item(Participant, {"id": number, "updated_at": updated_at}), f"row {number}")
     assert reading.participants == 5
     assert str(reading.newest) == "2026-03-01 12:30:00"
+
+
+def test_reading_remembers_the_rows_of_the_last_day():
+    """What the overlap will show again is known by id and digest; older rows and rows without a time are not kept."""
+    reading = Reading()
+    for number, updated_at in enumerate(["2026-03-01 11:59:59", "2026-03-02 12:00:00", "2026-03-01 12:00:00", None], 1):
+        reading.note(read_item(Participant, {"id": number, "updated_at": updated_at}), f"row {number}")
+    assert reading.seen() == {2: "row 2", 3: "row 3"}
+
+
+def test_too_many_rows_of_one_day_are_not_remembered():
+    """The cursor stays small: where everything changed on one day, the next run lists it once more."""
+    reading = Reading()
+    for number in range(1, MAX_SEEN + 2):
+        reading.note(read_item(Participant, {"id": number, "updated_at": "2026-03-01 12:00:00"}), "row")
+    assert reading.seen() == {}

@@ -5,8 +5,8 @@ Rule: the cursor is the newest `updated_at` seen at the source, never our clock;
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,10 +20,15 @@ _FORMAT = "%Y-%m-%d %H:%M:%S"
 
 @dataclass(frozen=True)
 class Cursor:
-    """The newest `updated_at` seen (naive, Europe/Oslo), and the participants to try again."""
+    """The newest `updated_at` seen (naive, Europe/Oslo), and the participants to try again.
+
+    `seen` has the rows within the overlap that were dealt with, by id and digest: the overlap is there for rows that
+    are written late, and a row that is still the same need not be listed once more.
+    """
 
     newest: datetime | None = None
     retry: tuple[int, ...] = ()
+    seen: Mapping[int, str] = field(default_factory=dict)
 
     def read_from(self) -> str | None:
         """Return the `updated_at_min` of the next incremental run, or None: everything."""
@@ -32,20 +37,29 @@ class Cursor:
         overlap = min(OVERLAP, self.newest - datetime.min)  # noqa: DTZ901  naive, as FrontCore's filters are
         return _text(self.newest - overlap)
 
-    def advanced(self, newest: datetime | None, failed: Iterable[int], *, full: bool = False) -> Cursor:
+    def advanced(
+        self,
+        newest: datetime | None,
+        failed: Iterable[int],
+        *,
+        seen: Mapping[int, str] | None = None,
+        full: bool = False,
+    ) -> Cursor:
         """Return the cursor after a run that read everything; with too many failures it stays where it is.
 
         Args:
             newest: the newest `updated_at` that the run saw.
             failed: the participants to try again.
+            seen: the rows within the overlap before `newest`, by id and digest.
             full: the run read all participants: what it saw counts, also where an earlier cursor was too far ahead.
         """
         retry = tuple(sorted(set(failed)))
         if len(retry) > MAX_RETRY:
             return self
+        dealt_with = {identifier: digest for identifier, digest in (seen or {}).items() if identifier not in retry}
         if full and newest is not None:
-            return Cursor(newest, retry)
-        return Cursor(max((moment for moment in (self.newest, newest) if moment), default=None), retry)
+            return Cursor(newest, retry, dealt_with)
+        return Cursor(max((moment for moment in (self.newest, newest) if moment), default=None), retry, dealt_with)
 
     def merged(self, other: Cursor) -> Cursor:
         """Return the cursor that two runs agree on, both of which read everything up to their own."""
@@ -59,6 +73,7 @@ class Cursor:
             "account": account,
             "updated_at": self.newest and _text(self.newest),
             "retry": list(self.retry),
+            "seen": {str(identifier): digest for identifier, digest in self.seen.items()},
             "run_id": run_id,
             "moved_at": moved_at,
         }
@@ -76,8 +91,9 @@ def read_cursor(document: dict[str, Any]) -> Cursor:
         plain = isinstance(retry, list) and all(type(participant) is int for participant in retry)
         if document["format"] != FORMAT or not plain:
             raise ValueError
-        return Cursor(newest, tuple(retry))
-    except (KeyError, TypeError, ValueError):
+        seen = {int(identifier): str(digest) for identifier, digest in document.get("seen", {}).items()}
+        return Cursor(newest, tuple(retry), seen)
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise StoreError(
             "state/cursor.json in the bucket is damaged",
             fix="Run diploma-archive sync --all, which reads everything; move the damaged object away first",

@@ -5,6 +5,8 @@ Rule: list and download belong together; a listing knows how old its links are a
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping
@@ -37,10 +39,11 @@ log = logging.getLogger("diploma_archive.frontcore")
 
 @dataclass(frozen=True)
 class ParticipantPage:
-    """One page of participants, and how many of its rows could not be read."""
+    """One page of participants with a digest of each row (by id), and what could not be read."""
 
     participants: list[Participant]
     problems: list[BadItem]
+    digests: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class FrontCore:
             except SourceError as error:
                 raise fatal(error, "the participants cannot be listed") from None
             rows: dict[int, Participant] = {}
+            digests: dict[int, str] = {}
             problems: list[BadItem] = []
             for raw in answer.items:
                 try:
@@ -113,9 +117,10 @@ class FrontCore:
                         problems.append(BadItem(None, None, error.diagnostics()))
                 else:
                     rows.setdefault(participant.id, participant)
+                    digests.setdefault(participant.id, _digest(raw))
             new = paging.take(list(rows), answer.next_page, has_new_unreadable=bool(problems))
             if new or problems:
-                yield ParticipantPage([row for identifier, row in rows.items() if identifier in new], problems)
+                yield ParticipantPage([row for key, row in rows.items() if key in new], problems, digests)
 
     async def diplomas(self, question: Question) -> Listing:
         """Return the diplomas of one enrolment or person, with links that live `link_ttl_seconds`.
@@ -190,6 +195,10 @@ class FrontCore:
             log.warning(
                 "FrontCore sends undocumented fields, which are not kept: %s", ", ".join(new[:MAX_NAMES_LOGGED])
             )
+
+
+def _digest(raw: object) -> str:
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @asynccontextmanager

@@ -166,6 +166,35 @@ def test_an_incremental_run_reads_only_what_changed(world: World) -> None:
     assert world.bucket.document("state/cursor.json")["updated_at"] == "2027-01-01 10:00:00"
 
 
+def test_a_nightly_run_costs_what_changed(world: World) -> None:
+    """At most two pages, one listing for each person changed and one download for each new diploma."""
+    for participant in world.sandbox.participants.values():  # a school in which everything happened on one day
+        participant["updated_at"] = "2026-03-01T10:00:00+01:00"
+    world.run(Scope.INCREMENTAL)
+    for night, changed in enumerate([(900001,), (900002, 987654), ()], start=2):
+        for participant_id in changed:
+            (diploma,) = [one for one in world.sandbox.diplomas.values() if one.participant_id == participant_id]
+            world.sandbox.reissue(diploma.id, f"2026-03-0{night} 09:00:00", passed_note=f"changed {night}")
+            world.sandbox.touch_participant(participant_id, f"2026-03-0{night}T09:00:00+01:00")
+        world.sandbox.reset_counts()
+        counts = world.counts(Scope.INCREMENTAL)
+        assert counts == ({"archived": len(changed)} if changed else {})
+        assert world.sandbox.requests.total() <= 2 + 2 * len(changed)
+
+
+def test_a_row_that_is_written_late_is_not_skipped(world: World) -> None:
+    """Within the overlap of a day a participant with an older `updated_at` is still found, and a changed row too."""
+    for participant in world.sandbox.participants.values():
+        participant["updated_at"] = "2026-03-01T10:00:00+01:00"
+    world.run(Scope.INCREMENTAL)
+    late = world.sandbox.add_participant(updated_at="2026-02-28T12:00:00+01:00")
+    world.sandbox.add_diploma(late["id"], random_certificate_number="LATE-1")
+    assert world.counts(Scope.INCREMENTAL) == {"archived": 1}
+    world.sandbox.reissue(12345, "2026-03-01 11:00:00", passed_note="without a new updated_at of the participant")
+    world.sandbox.participants[987654]["certificate_issued_at"] = "2026-03-01"
+    assert world.counts(Scope.INCREMENTAL) == {"archived": 1}
+
+
 def test_a_backfill_leaves_the_cursor_alone(world: World) -> None:
     """Nothing is skipped: only runs that read the whole change move the cursor."""
     world.run(participants="900001-900003, 987654")
