@@ -18,7 +18,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(STAMP): requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing the locked dependencies (once) ..."
+	@echo "Installing the locked dependencies (once, one to three minutes) ..."
 	@$(BIN)/pip install $(PIP_FLAGS) --require-hashes --requirement requirements.lock
 	@$(BIN)/pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
 	@touch $@

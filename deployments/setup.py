@@ -10,9 +10,11 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from dotenv import dotenv_values
 from prefect.automations import Automation
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
@@ -29,6 +31,7 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotifica
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr
 
 from diploma_archive.errors import DiplomaArchiveError
@@ -51,7 +54,10 @@ async def set_up() -> AsyncIterator[Line]:
         yield f"work pool {WORK_POOL}", await _work_pool(client)
         for kind in (FrontCoreAccount, ArchiveBucket):
             await kind.aregister_type_and_schema()
-        for kind, name, block in _blocks_of_environment():
+        described = _blocks_of_environment()
+        if not described:
+            yield "blocks: no FRONTCORE_API_KEY in the environment or in .env, so none were made from it", UNCHANGED
+        for kind, name, block in described:
             yield f"block {kind._block_type_name} {name}", await _block(kind, name, block)
         async for account, requests_per_second in _accounts(client):
             name, slots = limit_name(account), slots_of(requests_per_second)
@@ -75,7 +81,8 @@ async def _work_pool(client: PrefectClient) -> str:
 
 def _blocks_of_environment() -> list[tuple[type[Block], str, Block]]:
     """Return the blocks that the environment describes; none where it does not."""
-    if not os.environ.get("FRONTCORE_API_KEY", "").strip():
+    kept = dotenv_values(".env") if Path(".env").is_file() else {}
+    if not (os.environ.get("FRONTCORE_API_KEY") or kept.get("FRONTCORE_API_KEY") or "").strip():
         return []
     settings = load_settings()
     account = settings.frontcore.account
@@ -252,6 +259,12 @@ async def _alerts_block(client: PrefectClient) -> UUID | None:
 async def main() -> int:
     """Set up, print a line for each thing, and return the exit code."""
     changes = 0
+    if not PREFECT_API_URL.value():
+        sys.stderr.write(
+            "PREFECT_API_URL is not set, so there is no Prefect server to set up. "
+            "Start one and export its address, for example http://127.0.0.1:4200/api.\n"
+        )
+        return 2
     try:
         async for what, result in set_up():
             changes += result != UNCHANGED

@@ -60,7 +60,8 @@ def announce(stack: Stack) -> None:
 
 Try this: open {ui_url}/deployments, choose backfill, then Run, Custom run, and paste into participants:
    987654, 900001-900010
-Submit, open the run, and look at its Artifacts.
+Submit, choose "View run" in the message that appears (it starts within some 15 seconds), and look at its Artifacts:
+diploma-archive-default is the summary. Then try letters instead of numbers: the run fails and says why.
 
 In another terminal, in this folder, the same settings:   . {ENV_FILE.relative_to(ROOT)}
 Ctrl-C stops all of it."""

@@ -96,9 +96,9 @@ def sync(
         if as_json:
             _print(json.dumps(run.counts()))
         else:
-            would = " (dry run: nothing was downloaded or written)" if dry_run else ""
+            would = "Dry run, nothing was downloaded or written; a real run would have: " if dry_run else ""
             figures = run.counts()
-            _print(f"{run.tally.sentence()}{would}")
+            _print(f"{would}{run.tally.sentence()}")
             Console(stderr=True).print(
                 f"{figures['requests']} requests to FrontCore in {figures['seconds']:.0f} s", highlight=False
             )
@@ -251,7 +251,7 @@ def main() -> None:
     except UsageError as error:
         context: Any = getattr(error, "ctx", None)
         command = context.command_path if context else "diploma-archive"
-        message = f"{error.format_message()} Try: {command} --help"  # type: ignore[attr-defined]
+        message = f"{error.format_message().rstrip('.')}. Try: {command} --help"  # type: ignore[attr-defined]
         _say(message, "usage", "--json" in sys.argv, {})
         code = EXIT_USAGE
     except (typer.Abort, KeyboardInterrupt):

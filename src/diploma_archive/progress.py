@@ -88,7 +88,9 @@ class RunDisplay:
         elif self._bar is None and now - self._last_line >= PLAIN_EVERY_SECONDS:
             self._last_line = now
             of = "" if self._total is None else f" of {self._total}"
-            self._console.print(f"{self._listings}{of} listings, {self._state(now)}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"so far {self._listings}{of} listings, {self._state(now)}", highlight=False, soft_wrap=True
+            )
 
     def _state(self, now: float) -> str:
         rate = self.requests() / max(now - self._started, 0.001)

@@ -92,6 +92,7 @@ class Tally:
     failures: list[dict[str, Any]] = field(default_factory=list)
     to_try_again: set[int] = field(default_factory=set)
     persons_to_try_again: set[int] = field(default_factory=set)
+    without_diploma: int = 0  # participants that somebody chose, and that have none or do not exist
 
     def add(self, finding: Finding) -> None:
         """Count one finding."""
@@ -126,6 +127,8 @@ class Tally:
         parts = [f"{self.counts[outcome.value]} {outcome.value}" for outcome in always]
         others = (Outcome.WITHDRAWN.value, Outcome.CONFLICT.value, Outcome.QUARANTINED.value, UNLISTED)
         parts += [f"{self.counts[name]} {name}" for name in others if self.counts[name]]
+        if self.without_diploma:
+            parts.append(f"{self.without_diploma} chosen without a diploma")
         return ", ".join(parts)
 
 

@@ -184,12 +184,16 @@ class Run:
 
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
+            found_any = False
             async with aclosing(self.pipeline.archive_unit(unit)) as findings:
                 async for finding in findings:
+                    found_any = True
                     self._keep(finding, in_batch, unit)
                     if self._halt.is_set:
                         break
             self.listings += 1
+            if not found_any and self.selection.names_ids and unit.participants and not self.selection.users:
+                self.tally.without_diploma += 1
             self.observer.listed(1)
         except Exception as error:  # noqa: BLE001  only what is fatal comes this far
             self._halt.fail(unexpected(error))

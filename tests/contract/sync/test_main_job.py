@@ -206,6 +206,13 @@ def test_a_backfill_leaves_the_cursor_alone(world: World) -> None:
     assert world.bucket.body("state/cursor.json") == before
 
 
+def test_a_chosen_participant_without_a_diploma_is_mentioned(world: World) -> None:
+    """A mistyped id is no failure, but it is not passed over in silence either."""
+    run = world.run(participants="1, 900001")
+    assert run.tally.sentence() == "1 archived, 0 unchanged, 0 failed, 1 chosen without a diploma"
+    assert run.tally.is_green
+
+
 def test_participants_that_failed_are_tried_again(world: World) -> None:
     """Nothing is skipped for good: what failed stands in the retry list and is archived by the next run."""
     world.sandbox.fail_next("download", status=418, times=1, id=12345)
