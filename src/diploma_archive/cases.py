@@ -49,7 +49,7 @@ class Case:
     listing: Listing
     place: Place
     revision: str
-    todo: Plan
+    planned: Plan
     others: tuple[int, ...]  # other diplomas under the same certificate number
 
     def finding(
@@ -63,7 +63,7 @@ class Case:
     ) -> Finding:
         """Return the line of the run report for this diploma."""
         has_record = outcome is not Outcome.QUARANTINED
-        generation = self.todo.generation if outcome is not Outcome.UNCHANGED else self.todo.known_generation
+        generation = self.planned.generation if outcome is not Outcome.UNCHANGED else self.planned.known_generation
         return Finding(
             outcome.value,
             self.diploma.id,

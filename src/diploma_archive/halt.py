@@ -21,6 +21,12 @@ class InterruptedRunError(DiplomaArchiveError):
     default_kind = Kind.FATAL
 
 
+def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks; whoever waits for them sees them end."""
+    for task in tasks:
+        task.cancel()
+
+
 class Halt:
     """Whether and why a run stops."""
 
@@ -51,6 +57,5 @@ class Halt:
                 if self._since is not None and time.monotonic() - self._since > GRACE_SECONDS:
                     break
         finally:
-            for task in pending:
-                task.cancel()
+            cancel(pending)
             await asyncio.gather(*pending, return_exceptions=True)

@@ -129,9 +129,9 @@ class Pipeline:
         async with self._alone(place.certificate):
             history = History.of(await self.archive.known(place.certificate), diploma.id)
             entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
-            todo = plan(history, entries, revision, status, force=force)
-            case = Case(diploma, listing, place, revision, todo, history.others)
-            if not todo.write:
+            planned = plan(history, entries, revision, status, force=force)
+            case = Case(diploma, listing, place, revision, planned, history.others)
+            if not planned.write:
                 return case.finding(Outcome.UNCHANGED)
             if status == "withdrawn":
                 return await self._commit(case, file=None)
@@ -144,7 +144,7 @@ class Pipeline:
                 same_as = error.same_as if isinstance(error, DuplicateFileError) else None
                 return case.finding(Outcome.QUARANTINED, error=error.diagnostics(), same_as=same_as)
             if file is None:
-                return case.finding(Outcome.UNCHANGED, sha256=todo.known_sha256)
+                return case.finding(Outcome.UNCHANGED, sha256=planned.known_sha256)
             return await self._commit(case, file)
 
     async def _fetch(self, case: Case) -> FileFacts | None:
@@ -159,7 +159,7 @@ class Pipeline:
                 await self.archive.put_quarantine(case.place.certificate, payload, self._note(case.diploma, error))
                 raise
             key = case.place.pdf_key(download.sha256)
-            if case.todo.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
+            if case.planned.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
                 return None
             await self.archive.put_pdf(case.place, payload)
             return FileFacts(key, download.sha256, download.size, PDF_TYPE, pages)
@@ -179,10 +179,10 @@ class Pipeline:
 
     async def _commit(self, case: Case, file: FileFacts | None) -> Finding:
         """The last two of step 6, and step 7: record, index entry, outcome."""
-        record = await self._put_record(case, file, case.todo.generation)
+        record = await self._put_record(case, file, case.planned.generation)
         if not await self._has_its_file(record, file):
             # An older record of this revision without its file, from before the index: ours is written beside it.
-            record = await self._put_record(case, file, case.todo.generation + 1)
+            record = await self._put_record(case, file, case.planned.generation + 1)
         await self.archive.put_index(case.place, record)
         sha256 = (record.get("file") or {}).get("sha256")
         if case.others:
@@ -198,7 +198,7 @@ class Pipeline:
             revision=case.revision,
             generation=generation,
             file=file,
-            supersedes=case.todo.supersedes,
+            supersedes=case.planned.supersedes,
             conflict=case.others,
             provenance=Provenance(self.source.base_url, case.listing.listed_at, self.options.run_id),
             archived_at=datetime.now(UTC),

@@ -23,7 +23,7 @@ from diploma_archive.cases import Options, Unit
 from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.frontcore.timestamps import source_time
-from diploma_archive.halt import Halt, InterruptedRunError
+from diploma_archive.halt import Halt, InterruptedRunError, cancel
 from diploma_archive.pipeline import Pipeline
 from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
 from diploma_archive.run_report import put_run_report
@@ -123,7 +123,7 @@ class Run:
                     break
                 tasks.append(asyncio.create_task(self._archive_unit(unit, in_batch)))
         except asyncio.CancelledError:
-            _cancel(tasks)
+            cancel(tasks)
             raise
         finally:
             await self._halt.finish(tasks)
@@ -170,7 +170,7 @@ class Run:
                 tasks = [task for task in tasks if not task.done()]
                 tasks.append(asyncio.create_task(handled(batch)))
         except asyncio.CancelledError:
-            _cancel(tasks)
+            cancel(tasks)
             raise
         except Exception as error:  # noqa: BLE001  as above
             self._halt.fail(unexpected(error))
@@ -296,8 +296,3 @@ async def open_run(
             observer=observer or SilentObserver(),
             concurrency=settings.archive.concurrency,
         )
-
-
-def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()

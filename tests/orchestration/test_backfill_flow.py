@@ -143,6 +143,33 @@ def test_what_failed_can_be_pasted_back(world: World) -> None:
         assert secret not in text
 
 
+def test_a_run_keeps_its_progress_and_tells_that_it_ended(world: World) -> None:
+    """An operator sees how far a run is, and automations hear of its end, with counts and without names."""
+    state = run_flow(participants="900001-900003, 987654")
+
+    async def read() -> tuple[Any, list[dict[str, Any]]]:
+        async with get_client() as client:
+            mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id(state)]))
+            found = await client.read_artifacts(artifact_filter=mine)
+            (progress,) = [artifact for artifact in found if artifact.type == "progress"]
+            wanted = {"filter": {"event": {"name": ["diploma-archive.run.finished"]}}}
+            for _ in range(60):  # events are sent in the background
+                answer = await client._client.post("/events/filter", json=wanted)
+                events = answer.json()["events"]
+                mine_too = [event for event in events if event["payload"]["run_id"] == run_id(state).hex]
+                if mine_too:
+                    return progress, mine_too
+                await asyncio.sleep(0.5)
+            return progress, []
+
+    progress, events = asyncio.run(read())
+    assert progress.data == 100.0
+    (event,) = events
+    assert event["resource"]["prefect.resource.id"] == "diploma-archive.account.default"
+    assert (event["payload"]["archived"], event["payload"]["state"]) == (4, "Completed")
+    assert "failures" not in event["payload"]
+
+
 def test_a_missing_limit_stops_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run never goes unlimited: without the account's limit it names the command that makes it."""
     monkeypatch.setenv("FRONTCORE_ACCOUNT", "without-limit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.blocks.notifications import SlackWebhook
 from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
+from pydantic import SecretStr
 
-from deployments.setup import UNCHANGED, set_up
+from deployments.setup import ALERTS_BLOCK, UNCHANGED, set_up
 from flows.archive import archive_diplomas
 from flows.backfill import backfill_diplomas
 from tests.support.world import World
@@ -84,6 +87,34 @@ def test_a_deployment_gives_only_parameters_that_its_flow_has() -> None:
     for deployment in DEPLOYMENTS:
         known = parameter_schema(flows[deployment["entrypoint"]].fn).properties
         assert set(deployment["parameters"]) <= set(known)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the library behind Prefect's notification blocks
+def test_a_notification_block_gets_an_automation(world: World) -> None:
+    """Whoever makes a notification block of our name is told of failed runs; set-up finds it."""
+    block = SlackWebhook(url=SecretStr("https://hooks.example.com/services/none"))
+
+    async def lines() -> dict[str, str]:
+        return {what: result async for what, result in set_up()}
+
+    asyncio.run(block.asave(ALERTS_BLOCK))
+    assert asyncio.run(lines())["automation for failed runs"] == "created"
+    assert asyncio.run(lines())["automation for failed runs"] == UNCHANGED
+
+
+def test_without_a_server_set_up_says_so() -> None:
+    """Set-up never goes into a server that nobody will use."""
+    environment = {**os.environ, "PREFECT_API_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.setup"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("PREFECT_API_URL is not set")
 
 
 def test_set_up_twice_changes_nothing_the_second_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
