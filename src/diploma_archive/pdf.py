@@ -9,8 +9,6 @@ import logging
 import os
 from typing import BinaryIO
 
-from pypdf import PasswordType, PdfReader
-
 from diploma_archive.errors import OddFileError, UnusableFileError
 
 MIN_PDF_BYTES = 200
@@ -18,16 +16,12 @@ _TAIL_BYTES = 1024  # where PDF readers look for the end mark
 MEDIA_TYPES = frozenset({"application/pdf", "application/x-pdf", "application/octet-stream", "binary/octet-stream", ""})
 """What a PDF may be labelled as; no label counts as octet-stream (RFC 9110, section 8.3)."""
 
-# pypdf reports what it finds odd by raising in strict mode; its log lines would quote the file's contents.
-logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
-
-def check_pdf(file: BinaryIO) -> int:
-    """Return the number of pages of a whole PDF.
+def check_ends(file: BinaryIO) -> None:
+    """Check that a file begins and ends as a PDF, and leave it at its start.
 
     Raises:
         UnusableFileError: too small, does not begin as a PDF, or does not end as one.
-        OddFileError: begins and ends as a PDF, but cannot be opened, is locked by a password or has no page.
     """
     size = file.seek(0, os.SEEK_END)
     if size < MIN_PDF_BYTES:
@@ -39,10 +33,21 @@ def check_pdf(file: BinaryIO) -> int:
     if b"%%EOF" not in file.read():
         raise UnusableFileError("the download is cut off: the end of the PDF is missing")
     file.seek(0)
-    return _open_strictly(file)
 
 
-def _open_strictly(file: BinaryIO) -> int:
+def count_pages(file: BinaryIO) -> int:
+    """Open a PDF strictly and return its number of pages.
+
+    A hostile file can keep pypdf busy for long: `pdf_checker` calls this in a process with limits.
+
+    Raises:
+        OddFileError: it cannot be opened, is locked by a password or has no page.
+    """
+    # The import takes memory and time, which the process that opens no PDF should not spend.
+    from pypdf import PasswordType, PdfReader  # noqa: PLC0415
+
+    # pypdf reports what it finds odd by raising in strict mode; its log lines would quote the file's contents.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
         reader = PdfReader(file, strict=True)
         if reader.is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:

@@ -24,7 +24,7 @@ from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, 
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
 from diploma_archive.models import BadItem, Diploma
-from diploma_archive.pdf import check_pdf
+from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.report import UNLISTED, Finding, Outcome
 
 log = logging.getLogger("diploma_archive.pipeline")
@@ -37,6 +37,7 @@ class Pipeline:
     source: FrontCore
     archive: Archive
     options: Options
+    checker: PdfChecker
     _files: Recent = field(default_factory=Recent)
     _serials: Recent = field(default_factory=Recent)
     _warned_serials: set[str] = field(default_factory=set)
@@ -167,7 +168,7 @@ class Pipeline:
             download.close()
 
     async def _check(self, case: Case, download: Download) -> int:
-        pages = await asyncio.to_thread(check_pdf, download.file)
+        pages = await asyncio.to_thread(self.checker.check, download.file)
         mine = case.place.certificate
         certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
         if certificate != mine:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError, unexp
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.frontcore.timestamps import source_time
 from diploma_archive.halt import Halt, InterruptedRunError, cancel
+from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.pipeline import Pipeline
 from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
 from diploma_archive.run_report import put_run_report
@@ -283,16 +284,17 @@ async def open_run(
         StoreError: the bucket cannot be reached, or the archive is somebody else's.
     """
     options = Options(run_id or uuid4().hex, force, dry_run, settings.archive.omit_fields)
-    async with (
-        open_archive(settings, DryArchive if dry_run else Archive) as archive,
-        open_frontcore(settings) as source,
-    ):
-        yield Run(
-            source=source,
-            archive=archive,
-            pipeline=Pipeline(source, archive, options),
-            selection=selection,
-            options=options,
-            observer=observer or SilentObserver(),
-            concurrency=settings.archive.concurrency,
-        )
+    with closing(PdfChecker()) as checker:
+        async with (
+            open_archive(settings, DryArchive if dry_run else Archive) as archive,
+            open_frontcore(settings) as source,
+        ):
+            yield Run(
+                source=source,
+                archive=archive,
+                pipeline=Pipeline(source, archive, options, checker),
+                selection=selection,
+                options=options,
+                observer=observer or SilentObserver(),
+                concurrency=settings.archive.concurrency,
+            )
