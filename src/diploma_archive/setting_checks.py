@@ -5,6 +5,7 @@ Rule: each refusal is the end of a sentence that begins with the setting's name,
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -49,6 +50,8 @@ def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
             plain = False
         if not plain:
             raise ValueError("must be host names with an optional port, separated by commas")
+        if parts.hostname not in LOOPBACK_HOSTS and is_ip_address(parts.hostname or ""):
+            raise ValueError("must be host names, not IP addresses")
     return value
 
 
@@ -81,3 +84,12 @@ def check_prefix(value: str) -> str:
     if len(prefix.encode("utf-8", "surrogatepass")) > MAX_PREFIX_BYTES:
         raise ValueError(f"must not be longer than {MAX_PREFIX_BYTES} bytes")
     return prefix
+
+
+def is_ip_address(host: str) -> bool:
+    """Return whether a host is written as an IP address, not as a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

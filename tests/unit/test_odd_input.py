@@ -12,6 +12,7 @@ from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.keys import read_index_name, run_report_key
 from diploma_archive.coercion import coerce_flag
 from diploma_archive.errors import LinkForbiddenError, SettingsError, StoreError
+from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.links import LinkPolicy
 from diploma_archive.frontcore.redaction import redact
 from diploma_archive.frontcore.timestamps import read_filter_time
@@ -19,6 +20,7 @@ from diploma_archive.selection import read_ids
 from diploma_archive.settings import load_settings
 
 POLICY = LinkPolicy(frozenset({("good.example", 443)}), allow_http=False)
+GUARD = AddressGuard(allow_loopback=False)
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +165,7 @@ async def test_a_page_of_unreadable_rows_is_not_the_end():
     from diploma_archive.frontcore.source import FrontCore
 
     rows = [{"n": n, "id": "x" if n in (3, 4) else n} for n in range(1, 9)]
-    source = FrontCore("https://x", 900, 10**6, POLICY, OneListTransport(rows))
+    source = FrontCore("https://x", 900, 10**6, POLICY, GUARD, OneListTransport(rows))
     found = [row.id async for page in source.participants({}) for row in page.participants]
     assert set(found) == {1, 2, 5, 6, 7, 8}
 
@@ -173,6 +175,6 @@ async def test_an_unreadable_last_row_is_named_once():
     from diploma_archive.frontcore.source import FrontCore
 
     rows = [{"n": n, "id": "x" if n == 2 else n} for n in range(1, 4)]
-    source = FrontCore("https://x", 900, 10**6, POLICY, OneListTransport(rows))
+    source = FrontCore("https://x", 900, 10**6, POLICY, GUARD, OneListTransport(rows))
     problems = [problem async for page in source.participants({}) for problem in page.problems]
     assert len(problems) == 1

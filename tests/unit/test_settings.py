@@ -279,6 +279,8 @@ def test_a_misspelt_omit_field_is_refused(refusal, fields):
         ("FRONTCORE_DOWNLOAD_HOSTS", f"{CANARY}/path"),
         ("FRONTCORE_DOWNLOAD_HOSTS", f"user@{CANARY}"),
         ("FRONTCORE_DOWNLOAD_HOSTS", f"{CANARY}:99999"),
+        ("FRONTCORE_DOWNLOAD_HOSTS", "10.0.0.5:8443"),
+        ("FRONTCORE_DOWNLOAD_HOSTS", "[2001:db8::1]"),
     ],
 )
 def test_other_wrong_values_are_refused_by_name(refusal, name, value):

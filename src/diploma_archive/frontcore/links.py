@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from diploma_archive.errors import LinkForbiddenError
+from diploma_archive.setting_checks import is_ip_address
 
 MAX_LINK_CHARACTERS = 8000
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/[!-\[\]-~]*", re.ASCII)  # no blanks, controls or backslashes
@@ -42,6 +43,8 @@ class LinkPolicy:
             raise _forbidden("is not a plain https address") from None
         if parts.scheme != "https" and not (parts.scheme == "http" and self.allow_http):
             raise _forbidden("does not begin with https://")
+        if not self.allow_http and is_ip_address(parts.hostname or ""):
+            raise _forbidden("names a bare IP address")
         # httpx must read the same host and port out of it as we do.
         if (
             (parts.hostname or "", port) not in self.hosts

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from diploma_archive.errors import ListingError, SourceError
+from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import ErrorAnswer, fatal, read_json, read_list
 from diploma_archive.frontcore.download import Download, read_download
 from diploma_archive.frontcore.links import LinkPolicy
@@ -80,6 +81,7 @@ class FrontCore:
     link_ttl_seconds: int
     max_pdf_bytes: int
     policy: LinkPolicy
+    guard: AddressGuard
     transport: Transport
     bytes_downloaded: int = 0
     _named_fields: set[str] = field(default_factory=set)
@@ -174,10 +176,12 @@ class FrontCore:
 
         Raises:
             LinkRefusedError: the link is too old or was refused; a new listing gives a new one.
+            LinkForbiddenError: the link points to a place that is not allowed.
             SourceError: the download cannot be had.
             ContentError: what came is no complete transfer of a PDF.
         """
         url = self.check_link(diploma)
+        await self.guard.check_host(url.host, url.port or (443 if url.scheme == "https" else 80))
 
         async def read(response: httpx.Response) -> Download:
             return await read_download(response, self.max_pdf_bytes)
@@ -206,16 +210,20 @@ async def open_frontcore(settings: Settings) -> AsyncIterator[FrontCore]:
     """Open the account that the settings name; nothing is sent yet."""
     quiet_http_logs()
     source = settings.frontcore
+    local = urlsplit(source.base_url).hostname in LOOPBACK_HOSTS
+    guard = AddressGuard(allow_loopback=local)
     async with open_transport(
         base_url=source.base_url,
         api_key=source.api_key.get_secret_value(),
         requests_per_second=source.requests_per_second,
         concurrency=settings.archive.concurrency,
+        guard=guard,
     ) as transport:
         yield FrontCore(
             base_url=source.base_url,
             link_ttl_seconds=source.link_ttl_seconds,
             max_pdf_bytes=settings.archive.max_pdf_bytes,
-            policy=LinkPolicy(source.allowed_hosts, urlsplit(source.base_url).hostname in LOOPBACK_HOSTS),
+            policy=LinkPolicy(source.allowed_hosts, allow_http=local),
+            guard=guard,
             transport=transport,
         )

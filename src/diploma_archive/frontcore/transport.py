@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import httpcore
 import httpx
 
-from diploma_archive.errors import Kind, LinkRefusedError, SourceError
+from diploma_archive.errors import Kind, LinkForbiddenError, LinkRefusedError, SourceError
+from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.backoff import MAX_REFUSALS, MAX_TRIES, backoff_seconds, retry_after_seconds
 from diploma_archive.frontcore.limiter import RateLimiter
 
@@ -46,10 +48,13 @@ class TryAgainError(Exception):
 class Transport:
     """Two clients behind one limiter: one for the API, which has the key, one for links, which must not."""
 
-    def __init__(self, limiter: RateLimiter, api: httpx.AsyncClient, links: httpx.AsyncClient) -> None:
+    def __init__(
+        self, limiter: RateLimiter, api: httpx.AsyncClient, links: httpx.AsyncClient, guard: AddressGuard
+    ) -> None:
         self.limiter = limiter
         self._api = api
         self._links = links
+        self._guard = guard
         self._answered = False
         self._started = asyncio.get_running_loop().time()
 
@@ -135,7 +140,9 @@ class Transport:
         # Waiting for a slot is no fault of the server's: the clock starts when the request may go out.
         async with asyncio.timeout(None) as deadline:
 
-            async def pace(event: str, _: dict[str, Any]) -> None:
+            async def pace(event: str, info: dict[str, Any]) -> None:
+                if event == "connection.connect_tcp.complete" and client is self._links:
+                    await self._check_peer(info["return_value"])
                 # The slot is taken on a connected socket: pacing the coroutine would let a request on a cold
                 # connection arrive late, and the next one too close behind it.
                 if event == "http11.send_request_headers.started":
@@ -154,6 +161,14 @@ class Transport:
                 return await read(response)
             finally:
                 await response.aclose()
+
+    async def _check_peer(self, stream: httpcore.AsyncNetworkStream) -> None:
+        """Look at the address that a download is connected to, before anything is sent there."""
+        try:
+            self._guard.check_address(str(stream.get_extra_info("server_addr")[0]))
+        except LinkForbiddenError:
+            await stream.aclose()
+            raise
 
     def _is_unreachable(self, error: Exception) -> bool:
         """Return whether to give up at once: a host that never answered is a wrong address, not a passing fault."""
@@ -181,7 +196,7 @@ class Transport:
 
 @asynccontextmanager
 async def open_transport(
-    *, base_url: str, api_key: str, requests_per_second: float, concurrency: int
+    *, base_url: str, api_key: str, requests_per_second: float, concurrency: int, guard: AddressGuard
 ) -> AsyncIterator[Transport]:
     """Open the two clients for one run."""
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None)
@@ -204,4 +219,4 @@ async def open_transport(
             trust_env=False,
         ) as links,
     ):
-        yield Transport(RateLimiter(requests_per_second), api, links)
+        yield Transport(RateLimiter(requests_per_second), api, links, guard)
