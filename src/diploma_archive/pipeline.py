@@ -184,7 +184,7 @@ class Pipeline:
         if not await self._has_its_file(record, file):
             # An older record of this revision without its file, from before the index: ours is written beside it.
             record = await self._put_record(case, file, case.planned.generation + 1)
-        await self.archive.put_index(case.place, record)
+        record = await self.archive.put_index(case.place, record)
         sha256 = (record.get("file") or {}).get("sha256")
         if case.others:
             others = ", ".join(map(str, case.others))

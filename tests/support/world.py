@@ -30,6 +30,7 @@ class Bucket:
     def __init__(self, environment: dict[str, str], name: str, prefix: str = PREFIX) -> None:
         self.name = name
         self.prefix = prefix
+        self.planted: list[str] = []  # keys that a test wrote behind the program's back
         self.client = boto3.client(
             "s3",
             endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
@@ -53,6 +54,7 @@ class Bucket:
 
     def put(self, key: str, body: bytes) -> None:
         """Store an object behind the program's back."""
+        self.planted.append(key)
         self.client.put_object(Bucket=self.name, Key=f"{self.prefix}/{key}", Body=body)
 
     def document(self, key: str) -> dict[str, Any]:
@@ -100,6 +102,23 @@ class World:
     s3_environment: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
     observer: Remembering = field(default_factory=Remembering)
+    conditions_hold: bool = True  # whether the S3 server honours If-None-Match
+    runs: list[Run] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+
+    @property
+    def requests_per_second(self) -> float:
+        """The rate that the program is told to keep."""
+        return float(self.settings.get("requests_per_second", 500.0))
+
+    def heal(self) -> None:
+        """Let source and settings be right again, as they are once somebody has mended what was broken."""
+        self.sandbox.clear_faults()
+        self.sandbox.on_request = None
+        self.sandbox.overrides.clear()
+        for diploma in self.sandbox.diplomas.values():
+            diploma.pdf = None
+        self.settings = {name: self.settings[name] for name in ("requests_per_second",) if name in self.settings}
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of DESIGN.md section 10 for a process of its own."""
@@ -134,10 +153,15 @@ class World:
 
         async def drive() -> Run:
             async with open_run(self.as_settings(), chosen, observer=self.observer, **options) as run:
+                self.runs.append(run)
                 await run.drive()
             return run
 
-        return asyncio.run(drive())
+        try:
+            return asyncio.run(drive())
+        except BaseException as error:
+            self.errors.append(error)
+            raise
 
     def counts(self, *arguments: Any, **options: Any) -> dict[str, int]:
         """Run, and return the counts that are not zero, `listed` left out."""

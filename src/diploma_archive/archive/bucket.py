@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
+from diploma_archive.archive.commit import put_index_entry, put_record
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
-from diploma_archive.archive.record import Document, from_json, index_entry, last_archived, to_json, utc_text
+from diploma_archive.archive.record import Document, from_json, last_archived, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Payload, Store, Stored
 from diploma_archive.errors import IntegrityError, Kind, StoreError
@@ -118,14 +119,13 @@ class Archive:
     async def put_record(self, place: Place, record: Document) -> Document:
         """Store a record, the commit marker, and return the one that counts: ours or that of a faster run."""
         await self._prepare()
-        key = place.record_key(record["revision"], record["generation"])
-        return await self._create_or_adopt(key, record, "a record")
+        look_first = bool(self._look_first)
+        return await self._run(lambda: put_record(self._store, place, record, look_first=look_first))
 
-    async def put_index(self, place: Place, record: Document) -> None:
-        """Store the index entry of a record."""
+    async def put_index(self, place: Place, record: Document) -> Document:
+        """Store the index entry of a record, and return the record that is in the bucket after that."""
         await self._prepare()
-        name = IndexName(record["diploma_id"], record["revision"], record["generation"])
-        await self._create_or_adopt(name.key(place.certificate), index_entry(record, place), "an index entry")
+        return await self._run(lambda: put_index_entry(self._store, place, record))
 
     async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
         """Keep bytes that are no good diploma, and why; what is there already stays as it is."""
@@ -196,20 +196,6 @@ class Archive:
             )
 
         return await self._run(move)
-
-    async def _create_or_adopt(self, key: str, document: Document, what: str) -> Document:
-        payload = Payload.of(to_json(document))
-
-        def create() -> Document:
-            created = self._store.create(key, payload, JSON_TYPE, look_first=bool(self._look_first))
-            if created is not Created.OTHER:
-                return document
-            winner = self._store.get(key)
-            if winner is None:
-                raise StoreError(f"{what} that S3 said exists is gone again", fix="The next run tries again")
-            return from_json(winner.body, what)
-
-        return await self._run(create)
 
     async def _prepare(self) -> None:
         """Before the first write: create `archive.json`, and find out whether the server honours `If-None-Match`."""

@@ -42,7 +42,7 @@ class DryArchive(Archive):
         """Store nothing."""
         return record
 
-    async def put_index(self, place: Place, record: Document) -> None:
+    async def put_index(self, place: Place, record: Document) -> Document:
         """Remember that it would be known by now, and no more of it than a plan needs."""
         name = IndexName(record["diploma_id"], record["revision"], record["generation"])
         self._imagined[place.certificate][name] = {
@@ -50,6 +50,7 @@ class DryArchive(Archive):
             "status": record["status"],
             "archived_at": record["archived_at"],
         }
+        return record
 
     async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
         """Store nothing."""

@@ -1,0 +1,71 @@
+"""Commits a diploma: its record, and the index entry that fits the record that is left in the bucket.
+
+Rule: a record is never overwritten; an index entry, which is derived, only where it does not fit its record.
+"""
+
+from __future__ import annotations
+
+from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.record import Document, from_json, index_entry, to_json
+from diploma_archive.archive.store import JSON_TYPE, Created, Payload, Store
+from diploma_archive.errors import StoreError
+
+FITTING_TRIES = 10
+
+
+def put_record(store: Store, place: Place, record: Document, *, look_first: bool) -> Document:
+    """Store a record and return the one of this name that counts: ours, or that of a faster run.
+
+    Args:
+        look_first: see `Store.create`.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    key = _record_key(place, record)
+    if store.create(key, Payload.of(to_json(record)), JSON_TYPE, look_first=look_first) is not Created.OTHER:
+        return record
+    return _read_record(store, key)
+
+
+def put_index_entry(store: Store, place: Place, record: Document) -> Document:
+    """Store the index entry of a record, and return the record that is in the bucket after that.
+
+    Where a server let several runs write one record at the same moment, the last one is left. Each run looks at the
+    record after it wrote the entry: the run that wrote the record last writes its entry after it, and whoever writes an
+    entry later than that sees that record. So record and entry fit together in the end.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    name = IndexName(record["diploma_id"], record["revision"], record["generation"])
+    entry_key, record_key = name.key(place.certificate), _record_key(place, record)
+    for _ in range(FITTING_TRIES):
+        entry = index_entry(record, place)
+        if store.create(entry_key, Payload.of(to_json(entry)), JSON_TYPE) is Created.OTHER:
+            _replace_misfit(store, entry_key, entry)
+        if store.compare(record_key, Payload.of(to_json(record))) is Created.SAME:
+            return record
+        winner = _read_record(store, record_key)
+        if winner == record:
+            return record  # the same record, as another version of this program spells it
+        record = winner
+    raise StoreError("other runs write the same diploma all the time", fix="Run one at a time per account")
+
+
+def _replace_misfit(store: Store, key: str, entry: Document) -> None:
+    stored = store.get(key)
+    there = {} if stored is None else from_json(stored.body, "an index entry")
+    if {name: there.get(name) for name in entry} != entry:
+        store.replace(key, to_json(entry), None if stored is None else stored.etag)
+
+
+def _record_key(place: Place, record: Document) -> str:
+    return place.record_key(record["revision"], record["generation"])
+
+
+def _read_record(store: Store, key: str) -> Document:
+    stored = store.get(key)
+    if stored is None:
+        raise StoreError("a record that S3 said exists is gone again", fix="The next run tries again")
+    return from_json(stored.body, "a record")
