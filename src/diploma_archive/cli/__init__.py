@@ -1,0 +1,34 @@
+"""The command line `diploma-archive` (DESIGN.md section 11); each module here brings its commands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+import typer
+
+from diploma_archive.cli import sandbox, sync  # noqa: F401  each adds its commands to the program
+from diploma_archive.cli.app import app
+from diploma_archive.cli.speaking import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError, say
+
+
+def main() -> None:
+    """Run the command line; wrong usage under `--json` is JSON too."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        context: Any = getattr(error, "ctx", None)
+        command = context.command_path if context else "diploma-archive"
+        message = f"{error.format_message().rstrip('.')}. Try: {command} --help"  # type: ignore[attr-defined]
+        say(message, "usage", "--json" in sys.argv, {})
+        code = EXIT_USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        code = EXIT_INTERRUPTED
+    if code in (EXIT_FATAL, EXIT_INTERRUPTED):
+        # A thread may still wait for a server that never answers; Python would wait for it before it ends.
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code or EXIT_OK)
