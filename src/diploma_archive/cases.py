@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from diploma_archive.archive.keys import Place
 from diploma_archive.archive.plan import Plan
 from diploma_archive.archive.quarantine import DUPLICATE_REASON, duplicate_reason
+from diploma_archive.archive.record import Document
 from diploma_archive.errors import OddFileError, SourceError
 from diploma_archive.frontcore.source import Listing, Question
 from diploma_archive.models import Diploma
@@ -59,22 +60,37 @@ class Case:
         sha256: str | None = None,
         error: str | None = None,
         same_as: dict[str, object] | None = None,
-        conflict: list[int] | None = None,
     ) -> Finding:
-        """Return the line of the run report for this diploma."""
-        has_record = outcome is not Outcome.QUARANTINED
-        generation = self.planned.generation if outcome is not Outcome.UNCHANGED else self.planned.known_generation
+        """Return the line of the run report for a diploma of which nothing new was committed."""
+        known = self.planned.known_generation
         return Finding(
             outcome.value,
             self.diploma.id,
             self.diploma.participant_id,
             self.place.certificate,
             self.revision,
-            record=self.place.record_key(self.revision, generation) if has_record else None,
+            record=self.place.record_key(self.revision, known) if outcome is Outcome.UNCHANGED else None,
             sha256=sha256,
             error=error,
             same_as=same_as,
-            conflict=conflict,
+        )
+
+    def committed(self, record: Document, record_sha256: str) -> Finding:
+        """Return the line of the run report for a diploma whose record is in the bucket now.
+
+        Args:
+            record: the record as it is there.
+            record_sha256: of its bytes.
+        """
+        return Finding(
+            (Outcome.WITHDRAWN if record["status"] == "withdrawn" else Outcome.ARCHIVED).value,
+            self.diploma.id,
+            self.diploma.participant_id,
+            self.place.certificate,
+            self.revision,
+            record=self.place.record_key(self.revision, record["generation"]),
+            record_sha256=record_sha256,
+            sha256=(record["file"] or {}).get("sha256"),
         )
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from diploma_archive.archive.bucket import Archive
@@ -184,13 +184,17 @@ class Pipeline:
         if not await self._has_its_file(record, file):
             # An older record of this revision without its file, from before the index: ours is written beside it.
             record = await self._put_record(case, file, case.planned.generation + 1)
-        record = await self.archive.put_index(case.place, record)
-        sha256 = (record.get("file") or {}).get("sha256")
-        if case.others:
-            others = ", ".join(map(str, case.others))
-            error = f"the certificate number is also that of diploma {others}; both are archived."
-            return case.finding(Outcome.CONFLICT, sha256=sha256, error=error, conflict=list(case.others))
-        return case.finding(Outcome.WITHDRAWN if case.diploma.is_withdrawn else Outcome.ARCHIVED, sha256=sha256)
+        committed = await self.archive.put_index(case.place, record)
+        finding = case.committed(committed.record, committed.sha256)
+        if not case.others:
+            return finding
+        others = ", ".join(map(str, case.others))
+        return replace(
+            finding,
+            outcome=Outcome.CONFLICT.value,
+            error=f"the certificate number is also that of diploma {others}; both are archived.",
+            conflict=list(case.others),
+        )
 
     async def _put_record(self, case: Case, file: FileFacts | None, generation: int) -> Document:
         """Store the record, and return the one that counts: ours, or the one of this name that was there before."""

@@ -47,6 +47,7 @@ class Finding:
     certificate: str | None = None
     revision: str | None = None
     record: str | None = None
+    record_sha256: str | None = None
     sha256: str | None = None
     error: str | None = None
     same_as: dict[str, Any] | None = None

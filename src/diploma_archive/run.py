@@ -99,13 +99,14 @@ class Run:
                     f"stopped on request; so far {self.tally.sentence()}", fix="Start it again to go on: it is free"
                 )
             await self._refuse_an_empty_source()
-            await self._move_cursor()
             status = "finished"
         except asyncio.CancelledError:
             status = "interrupted"
             raise
         finally:
             await self._write_report(status)
+        # After the report: a cursor that moved without one would hide what the run did.
+        await self._move_cursor()
         return self.tally
 
     async def archive_batch(self, batch: Batch) -> Tally:

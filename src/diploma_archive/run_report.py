@@ -46,6 +46,7 @@ async def put_run_report(
         "started_at": utc_text(started_at),
         "finished_at": utc_text(datetime.now(UTC)),
         "tool": TOOL,
+        "previous": await archive.previous_reports(),
         **counts,
     }
     with spool.finished(head) as report:

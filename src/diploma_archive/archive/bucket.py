@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.commit import put_index_entry, put_record
+from diploma_archive.archive.chain import previous_reports
+from diploma_archive.archive.commit import Committed, put_index_entry, put_record
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
@@ -122,7 +123,7 @@ class Archive:
         look_first = bool(self._look_first)
         return await self._run(lambda: put_record(self._store, place, record, look_first=look_first))
 
-    async def put_index(self, place: Place, record: Document) -> Document:
+    async def put_index(self, place: Place, record: Document) -> Committed:
         """Store the index entry of a record, and return the record that is in the bucket after that."""
         await self._prepare()
         return await self._run(lambda: put_index_entry(self._store, place, record))
@@ -165,6 +166,10 @@ class Archive:
         """Store the report of a run."""
         await self._prepare()
         await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
+
+    async def previous_reports(self) -> list[dict[str, str]]:
+        """Return the reports that the next one must name, as `key` and `sha256`."""
+        return await self._run(lambda: previous_reports(self._store))
 
     async def cursor(self) -> Cursor:
         """Return the scheduled run's cursor; an empty one before the first run."""

@@ -5,12 +5,23 @@ Rule: a record is never overwritten; an index entry, which is derived, only wher
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.record import Document, from_json, index_entry, to_json
 from diploma_archive.archive.store import JSON_TYPE, Created, Payload, Store
 from diploma_archive.errors import StoreError
 
 FITTING_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A record as it is in the bucket, and the SHA-256 (hex) of its bytes there."""
+
+    record: Document
+    sha256: str
 
 
 def put_record(store: Store, place: Place, record: Document, *, look_first: bool) -> Document:
@@ -25,10 +36,10 @@ def put_record(store: Store, place: Place, record: Document, *, look_first: bool
     key = _record_key(place, record)
     if store.create(key, Payload.of(to_json(record)), JSON_TYPE, look_first=look_first) is not Created.OTHER:
         return record
-    return _read_record(store, key)
+    return _read_record(store, key).record
 
 
-def put_index_entry(store: Store, place: Place, record: Document) -> Document:
+def put_index_entry(store: Store, place: Place, record: Document) -> Committed:
     """Store the index entry of a record, and return the record that is in the bucket after that.
 
     Where a server let several runs write one record at the same moment, the last one is left. Each run looks at the
@@ -44,12 +55,13 @@ def put_index_entry(store: Store, place: Place, record: Document) -> Document:
         entry = index_entry(record, place)
         if store.create(entry_key, Payload.of(to_json(entry)), JSON_TYPE) is Created.OTHER:
             _replace_misfit(store, entry_key, entry)
-        if store.compare(record_key, Payload.of(to_json(record))) is Created.SAME:
-            return record
+        payload = Payload.of(to_json(record))
+        if store.compare(record_key, payload) is Created.SAME:
+            return Committed(record, payload.sha256)
         winner = _read_record(store, record_key)
-        if winner == record:
-            return record  # the same record, as another version of this program spells it
-        record = winner
+        if winner.record == record:
+            return winner  # the same record, as another version of this program spells it
+        record = winner.record
     raise StoreError("other runs write the same diploma all the time", fix="Run one at a time per account")
 
 
@@ -64,8 +76,8 @@ def _record_key(place: Place, record: Document) -> str:
     return place.record_key(record["revision"], record["generation"])
 
 
-def _read_record(store: Store, key: str) -> Document:
+def _read_record(store: Store, key: str) -> Committed:
     stored = store.get(key)
     if stored is None:
         raise StoreError("a record that S3 said exists is gone again", fix="The next run tries again")
-    return from_json(stored.body, "a record")
+    return Committed(from_json(stored.body, "a record"), hashlib.sha256(stored.body).hexdigest())

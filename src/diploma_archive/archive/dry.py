@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from diploma_archive.archive.bucket import Archive, Owner
+from diploma_archive.archive.commit import Committed
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.quarantine import QuarantineNote
@@ -42,7 +43,7 @@ class DryArchive(Archive):
         """Store nothing."""
         return record
 
-    async def put_index(self, place: Place, record: Document) -> Document:
+    async def put_index(self, place: Place, record: Document) -> Committed:
         """Remember that it would be known by now, and no more of it than a plan needs."""
         name = IndexName(record["diploma_id"], record["revision"], record["generation"])
         self._imagined[place.certificate][name] = {
@@ -50,13 +51,17 @@ class DryArchive(Archive):
             "status": record["status"],
             "archived_at": record["archived_at"],
         }
-        return record
+        return Committed(record, "")
 
     async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
         """Store nothing."""
 
     async def put_run_report(self, key: str, payload: Payload) -> None:
         """Store nothing."""
+
+    async def previous_reports(self) -> list[dict[str, str]]:
+        """Look for nothing: a dry run leaves no report."""
+        return []
 
     async def move_cursor(self, start: Cursor, moved: Cursor, run_id: str) -> Cursor:
         """Move nothing."""

@@ -15,6 +15,8 @@ IDENTITY_KEY = "archive.json"
 CURSOR_KEY = "state/cursor.json"
 CERTIFICATES = "certificates/"
 QUARANTINE = "quarantine/"
+DIPLOMAS = "diplomas/"
+RUNS = "runs/"
 
 MAX_ESCAPED_BYTES = 120
 _KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit

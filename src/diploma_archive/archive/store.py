@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -58,10 +59,13 @@ class Payload:
 
 @dataclass(frozen=True)
 class Listed:
-    """One row of a LIST; the key is relative to the prefix."""
+    """One row of a LIST; the key is relative to the prefix, `modified` in UTC."""
 
     key: str
     size: int
+    etag: str
+    modified: datetime
+    storage_class: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,33 @@ class Store:
                     return None
                 raise
 
+    def get_start(self, key: str, size: int) -> bytes | None:
+        """Return the first bytes of an object, `size` at the most, or None where S3 says that there is none.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        with self._translated():
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key, Range=f"bytes=0-{size - 1}")
+                with closing(answer["Body"]) as body:
+                    return body.read(size)
+            except ClientError as error:
+                if status_code(error) == 416:  # an empty object has no first byte
+                    return b""
+                if error_code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def hash_of(self, key: str) -> str:
+        """Return the SHA-256 (hex) of the bytes of an object, read in full.
+
+        Raises:
+            StoreError: S3 refused or failed, or there is no such object.
+        """
+        with self._translated():
+            return self._hash_of(key)
+
     def exists(self, key: str) -> bool:
         """Return whether there is an object of this key.
 
@@ -136,7 +167,13 @@ class Store:
                 for row in page.get("Contents", ()):
                     if left is not None and left <= 0:
                         return
-                    yield Listed(row["Key"].removeprefix(self._root), row["Size"])
+                    yield Listed(
+                        row["Key"].removeprefix(self._root),
+                        row["Size"],
+                        row.get("ETag", "").strip('"'),
+                        row["LastModified"],
+                        row.get("StorageClass", "STANDARD"),
+                    )
                     left = left if left is None else left - 1
 
     def compare(self, key: str, payload: Payload) -> Created | None:

@@ -13,6 +13,7 @@ from diploma_archive.sandbox.exchange import Exchange, Fault
 _MEBIBYTE = 1024 * 1024
 # Blanks may follow a JSON text and a PDF alike, so a padded body is still the right one to whoever reads all of it.
 _BLANKS = b" " * 65_536
+_LETTERS = b"x" * 65_536
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,23 @@ class HugeBody(Fault):
                 return
             await exchange.body(_BLANKS)
         await exchange.body(b"", more=False)
+
+
+@dataclass(frozen=True)
+class HugeString(Fault):
+    """A list that holds one string of `mb` mebibytes, as valid JSON."""
+
+    mb: int = 200
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Send it."""
+        await exchange.start(content_length=None)
+        await exchange.body(b'["')
+        for _ in range(self.mb * _MEBIBYTE // len(_LETTERS)):
+            if exchange.gone:
+                return
+            await exchange.body(_LETTERS)
+        await exchange.body(b'"]', more=False)
 
 
 @dataclass(frozen=True)
