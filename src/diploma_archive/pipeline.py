@@ -16,9 +16,10 @@ from diploma_archive.archive.bucket import Archive
 from diploma_archive.archive.keys import Place, certificate_segment, is_blank, serial_segment
 from diploma_archive.archive.plan import History, plan
 from diploma_archive.archive.quarantine import QuarantineNote
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import Document, FileFacts, Provenance, Status, build_record
 from diploma_archive.archive.revision import revision_of
-from diploma_archive.archive.store import PDF_TYPE, Payload
+from diploma_archive.archive.store import PDF_TYPE
 from diploma_archive.cases import Case, DuplicateFileError, Options, Recent, Unit, UnlistedError
 from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError, unexpected
 from diploma_archive.frontcore.download import Download

@@ -11,8 +11,8 @@ from typing import Any
 
 from diploma_archive.archive.bucket import Archive
 from diploma_archive.archive.keys import run_report_key
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import FORMAT, TOOL, utc_text
-from diploma_archive.archive.store import Payload
 from diploma_archive.report import Spool
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -177,6 +178,27 @@ class Settings:
         return replace(self, frontcore=self.frontcore.model_copy(update={"requests_per_second": requests_per_second}))
 
 
+def load_archive_settings(
+    archive: Mapping[str, Any] | None = None, s3: S3Access | None = None
+) -> tuple[ArchiveSettings, S3Access]:
+    """Read the settings of the bucket alone, for commands that do not ask FrontCore.
+
+    Args:
+        archive: all fields of `ArchiveSettings`, where a Prefect block has them.
+        s3: how to reach S3, likewise.
+
+    Raises:
+        SettingsError: a setting is missing or wrong; the text names it.
+    """
+    problems: list[str] = []
+    with _readable_env_file():
+        _hand_aws_names_to_boto3()
+        where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
+    if where is None:
+        raise _wrong_settings(problems, from_block=archive is not None)
+    return where, s3 or S3Access()
+
+
 _MISSING_HINTS = {
     "FRONTCORE_API_KEY": "is missing; set it to the API key of your FrontCore account",
     "ARCHIVE_BUCKET": "is missing; set it to the name of your S3 bucket",
@@ -203,18 +225,28 @@ def load_settings(
         SettingsError: one or more settings are missing or wrong; the text names each of them.
     """
     problems: list[str] = []
-    try:
+    with _readable_env_file():
         _hand_aws_names_to_boto3()
         source = _load(FrontCoreSettings, "FRONTCORE_", problems, frontcore)
         where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
+    if source is None or where is None:
+        raise _wrong_settings(problems, from_block=bool(frontcore or archive))
+    return Settings(source, where, s3 or S3Access())
+
+
+@contextmanager
+def _readable_env_file() -> Iterator[None]:
+    try:
+        yield
     except (UnicodeDecodeError, OSError):
         raise SettingsError(
             "the file .env cannot be read", fix="Save it as UTF-8 text, readable for this user"
         ) from None
-    if source is None or where is None:
-        place = "the Prefect block" if frontcore or archive else "the environment or in .env"
-        raise SettingsError("; ".join(problems), fix=f"Put it right in {place} and start again")
-    return Settings(source, where, s3 or S3Access())
+
+
+def _wrong_settings(problems: list[str], *, from_block: bool) -> SettingsError:
+    place = "the Prefect block" if from_block else "the environment or in .env"
+    return SettingsError("; ".join(problems), fix=f"Put it right in {place} and start again")
 
 
 def _load(

@@ -21,9 +21,10 @@ from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
+from diploma_archive.archive.reader import Payload, Stored
 from diploma_archive.archive.record import Document, from_json, last_archived, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients
-from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Payload, Store, Stored
+from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.errors import IntegrityError, Kind, StoreError
 
 if TYPE_CHECKING:

@@ -10,24 +10,24 @@ import json
 
 from diploma_archive.archive.keys import RUNS
 from diploma_archive.archive.record import Document
-from diploma_archive.archive.store import Store
+from diploma_archive.archive.reader import Reader
 
 LATEST_LOOKED_AT = 10  # as many runs may end at the same moment without a gap in the chain
 _START_BYTES = 65_536  # the head of a report, before its outcomes
 _OUTCOMES = b'"outcomes": ['
 
 
-def previous_reports(store: Store) -> list[dict[str, str]]:
+def previous_reports(reader: Reader) -> list[dict[str, str]]:
     """Return the reports that no other report names yet, as `key` and `sha256`; usually one, none at first.
 
     Raises:
         StoreError: S3 refused or failed.
     """
-    latest = sorted(store.list(RUNS), key=lambda row: (row.modified, row.key))[-LATEST_LOOKED_AT:]
+    latest = sorted(reader.list(RUNS), key=lambda row: (row.modified, row.key))[-LATEST_LOOKED_AT:]
     named = {
-        link["key"] for row in latest for link in previous_of(read_head(store.get_start(row.key, _START_BYTES) or b""))
+        link["key"] for row in latest for link in previous_of(read_head(reader.get_start(row.key, _START_BYTES) or b""))
     }
-    return [{"key": row.key, "sha256": store.hash_of(row.key)} for row in latest if row.key not in named]
+    return [{"key": row.key, "sha256": reader.hash_of(row.key)} for row in latest if row.key not in named]
 
 
 def read_head(start: bytes) -> Document:

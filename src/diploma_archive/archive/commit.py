@@ -9,8 +9,9 @@ import hashlib
 from dataclasses import dataclass
 
 from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import Document, from_json, index_entry, to_json
-from diploma_archive.archive.store import JSON_TYPE, Created, Payload, Store
+from diploma_archive.archive.store import JSON_TYPE, Created, Store
 from diploma_archive.errors import StoreError
 
 FITTING_TRIES = 10

@@ -11,8 +11,9 @@ from diploma_archive.archive.commit import Committed
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.quarantine import QuarantineNote
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import Document
-from diploma_archive.archive.store import Payload, Store
+from diploma_archive.archive.store import Store
 
 
 class DryArchive(Archive):

@@ -29,15 +29,24 @@ def check_identity(document: Document, *, account: str) -> None:
     Raises:
         StoreError: it has another format or belongs to another account; fatal.
     """
-    if document.get("format") != FORMAT:
-        raise StoreError(
-            f"the archive in this bucket has another format than {FORMAT}",
-            fix="Use the version of diploma-archive that wrote it, or another ARCHIVE_PREFIX",
-            kind=Kind.FATAL,
-        )
+    check_format(document)
     if document.get("account") != account:
         raise StoreError(
             "the archive below this prefix belongs to another FrontCore account",
             fix="Set FRONTCORE_ACCOUNT to the name that the archive was begun with, or use another ARCHIVE_PREFIX",
+            kind=Kind.FATAL,
+        )
+
+
+def check_format(document: Document) -> None:
+    """Check that an archive has the layout that this program knows.
+
+    Raises:
+        StoreError: it has another format; fatal.
+    """
+    if document.get("format") != FORMAT:
+        raise StoreError(
+            f"the archive in this bucket has another format than {FORMAT}",
+            fix="Use the version of diploma-archive that wrote it, or another ARCHIVE_PREFIX",
             kind=Kind.FATAL,
         )

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import Document, utc_text
-from diploma_archive.archive.store import Payload
 
 DUPLICATE_REASON = "the same bytes as the file of diploma"
 """How the reason of a mixed-up file begins; a later run looks for it."""

@@ -7,24 +7,13 @@ Everything here is synchronous and safe to call from several threads; boto3 clie
 from __future__ import annotations
 
 import base64
-import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, BinaryIO
+from botocore.exceptions import ClientError
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from urllib3.exceptions import HTTPError
-
-from diploma_archive.archive.s3_errors import error_code, status_code, store_error
-from diploma_archive.errors import IntegrityError, Kind, StoreError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+from diploma_archive.archive.reader import Payload, Reader
+from diploma_archive.archive.s3_errors import error_code, status_code
+from diploma_archive.errors import IntegrityError, StoreError
 
 JSON_TYPE = "application/json"
 PDF_TYPE = "application/pdf"
@@ -32,48 +21,6 @@ BINARY_TYPE = "application/octet-stream"
 
 CONFLICT_TRIES = 6  # 409 ConditionalRequestConflict: botocore does not retry it, S3 says to
 _DIGEST_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
-_CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Payload:
-    """Bytes to be stored, with their digests (hex) and size."""
-
-    body: bytes | BinaryIO
-    sha256: str
-    md5: str
-    size: int
-
-    @classmethod
-    def of(cls, body: bytes) -> Payload:
-        """Return bytes with their digests."""
-        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        return cls(body, hashlib.sha256(body).hexdigest(), md5, len(body))
-
-    def rewound(self) -> bytes | BinaryIO:
-        """Return the body, from its start."""
-        if not isinstance(self.body, bytes):
-            self.body.seek(0)
-        return self.body
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One row of a LIST; the key is relative to the prefix, `modified` in UTC."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime
-    storage_class: str
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object that was read, with the ETag for a later `replace`."""
-
-    body: bytes
-    etag: str
 
 
 class Created(Enum):
@@ -84,97 +31,8 @@ class Created(Enum):
     OTHER = "other"  # an object with other bytes was there; it was left alone
 
 
-class Store:
-    """The objects below one prefix of one bucket."""
-
-    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._root = f"{prefix}/" if prefix else ""
-
-    def get(self, key: str) -> Stored | None:
-        """Return an object, or None where S3 says that there is none.
-
-        Raises:
-            StoreError: S3 refused or failed; a 403 is never taken for "absent".
-        """
-        with self._translated():
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key)
-                # Not `with answer["Body"]`: that is the raw stream below botocore's checks and error translation.
-                with closing(answer["Body"]) as body:
-                    return Stored(body.read(), answer.get("ETag", ""))
-            except ClientError as error:
-                if error_code(error) == "NoSuchKey":
-                    return None
-                raise
-
-    def get_start(self, key: str, size: int) -> bytes | None:
-        """Return the first bytes of an object, `size` at the most, or None where S3 says that there is none.
-
-        Raises:
-            StoreError: S3 refused or failed.
-        """
-        with self._translated():
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key, Range=f"bytes=0-{size - 1}")
-                with closing(answer["Body"]) as body:
-                    return body.read(size)
-            except ClientError as error:
-                if status_code(error) == 416:  # an empty object has no first byte
-                    return b""
-                if error_code(error) == "NoSuchKey":
-                    return None
-                raise
-
-    def hash_of(self, key: str) -> str:
-        """Return the SHA-256 (hex) of the bytes of an object, read in full.
-
-        Raises:
-            StoreError: S3 refused or failed, or there is no such object.
-        """
-        with self._translated():
-            return self._hash_of(key)
-
-    def exists(self, key: str) -> bool:
-        """Return whether there is an object of this key.
-
-        Raises:
-            StoreError: S3 refused or failed.
-        """
-        return self._head(key) is not None
-
-    def list(self, prefix: str, *, at_most: int | None = None) -> Iterator[Listed]:
-        """Yield the objects below a key prefix, sorted by key, 1,000 a request.
-
-        Raises:
-            StoreError: S3 refused or failed.
-        """
-        left = at_most
-        with self._translated():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket,
-                Prefix=self._root + prefix,
-                PaginationConfig={} if at_most is None else {"PageSize": min(at_most, 1000)},
-            )
-            for page in pages:
-                if "IsTruncated" not in page and "KeyCount" not in page:
-                    raise StoreError(
-                        "what answers at the S3 endpoint does not list the bucket",
-                        fix="Check AWS_ENDPOINT_URL_S3",
-                        kind=Kind.FATAL,
-                    )
-                for row in page.get("Contents", ()):
-                    if left is not None and left <= 0:
-                        return
-                    yield Listed(
-                        row["Key"].removeprefix(self._root),
-                        row["Size"],
-                        row.get("ETag", "").strip('"'),
-                        row["LastModified"],
-                        row.get("StorageClass", "STANDARD"),
-                    )
-                    left = left if left is None else left - 1
+class Store(Reader):
+    """The objects below one prefix of one bucket, with create-only writes."""
 
     def compare(self, key: str, payload: Payload) -> Created | None:
         """Return whether the object of this key has our bytes (SAME) or others (OTHER); None: there is none.
@@ -265,15 +123,6 @@ class Store:
                 time.sleep(0.05 * 2 ** (CONFLICT_TRIES - left))
         raise AssertionError("the loop above returns or raises")
 
-    def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
-        with self._translated():
-            try:
-                return self._client.head_object(Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED")
-            except ClientError as error:
-                if status_code(error) == 404:
-                    return None
-                raise
-
     def _compare_existing(self, key: str, payload: Payload) -> Created:
         head = self._head(key)
         if head is None:
@@ -298,20 +147,6 @@ class Store:
         if checksum is not None and encryption.startswith("aws:kms"):
             return True
         return self._hash_of(key) == payload.sha256
-
-    def _hash_of(self, key: str) -> str:
-        digest = hashlib.sha256()
-        with closing(self._client.get_object(Bucket=self._bucket, Key=self._root + key)["Body"]) as body:
-            for chunk in body.iter_chunks(_CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (BotoCoreError, ClientError, HTTPClientError, HTTPError) as error:
-            raise store_error(error, self._bucket) from None
 
 
 def _base64(sha256_hex: str) -> str:
