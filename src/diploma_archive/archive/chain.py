@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 
 from diploma_archive.archive.keys import RUNS
-from diploma_archive.archive.record import Document
 from diploma_archive.archive.reader import Reader
+from diploma_archive.archive.record import Document
 
 LATEST_LOOKED_AT = 10  # as many runs may end at the same moment without a gap in the chain
 _START_BYTES = 65_536  # the head of a report, before its outcomes

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from diploma_archive.archive import keys
 from diploma_archive.archive.identity import check_format
-from diploma_archive.archive.record import Document, from_json
 from diploma_archive.archive.reader import Reader
+from diploma_archive.archive.record import Document, from_json
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import Store
 from diploma_archive.errors import Kind, StoreError

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from enum import Enum
+
 from botocore.exceptions import ClientError
 
 from diploma_archive.archive.reader import Payload, Reader
