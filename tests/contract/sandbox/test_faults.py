@@ -184,6 +184,13 @@ def test_a_huge_body_is_still_right(api, sandbox, with_length):
     assert response.json()["items"][0]["id"] == 12345
 
 
+def test_a_huge_string_is_one_item(api, sandbox):
+    """Two mebibytes of letters are one string in a list."""
+    sandbox.fault("participants", faults.HugeString(2))
+    (text,) = api.get("/participants").json()
+    assert text == "x" * 2 * 1024 * 1024
+
+
 def test_a_stall_is_silence(api, sandbox):
     """The connection stands and nothing comes in time; a short stall ends with the right answer."""
     sandbox.fault("participants", faults.Stall(30), times=1)
