@@ -1,0 +1,120 @@
+"""Two S3 servers that the store must work with, each behind the fault-injecting proxy.
+
+Rule: one test, every server. Where a promise cannot hold on a server that ignores conditions, the test says what must
+hold there instead; nothing is skipped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from botocore.retries.quota import RetryQuota
+from botocore.retries.standard import ExponentialBackoff
+
+from diploma_archive.archive import store as store_module
+from diploma_archive.archive.s3_client import build_clients
+from diploma_archive.archive.store import Store
+from diploma_archive.sandbox import LocalS3
+from tests.support.rclone import RcloneS3
+from tests.support.s3_proxy import S3Proxy
+from tests.support.world import PREFIX, Bucket, new_bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An S3 server, and what may be expected of it."""
+
+    server: LocalS3 | RcloneS3
+    honours_conditions: bool  # and refuses bytes that are not those of their checksum
+
+    @property
+    def look_first(self) -> bool:
+        """How `create` must be called on this server for nothing to be overwritten (DESIGN.md section 6)."""
+        return not self.honours_conditions
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[RcloneS3]:
+    """One `rclone serve s3` for the whole session."""
+    with RcloneS3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["strict", "rclone"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The moto server, as strict as a real S3 behind the proxy, and one that ignores conditions."""
+    if request.param == "strict":
+        return Backend(request.getfixturevalue("s3"), honours_conditions=True)
+    return Backend(request.getfixturevalue("rclone"), honours_conditions=False)
+
+
+@pytest.fixture(scope="session")
+def shared_proxy(backend: Backend) -> Iterator[S3Proxy]:
+    """The proxy in front of a server; one for all tests, so that one boto3 client serves them all."""
+    with S3Proxy(backend.server.endpoint_url, strict=backend.honours_conditions) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def client(backend: Backend, shared_proxy: S3Proxy) -> Iterator[S3Client]:
+    """The program's own patient client, through the proxy."""
+    with pytest.MonkeyPatch.context() as outside:
+        for name, value in shared_proxy.environment(backend.server.environment()).items():
+            outside.setenv(name, value)
+        first_look, client = build_clients(8, "not-used")
+    first_look.close()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def proxy(shared_proxy: S3Proxy) -> Iterator[S3Proxy]:
+    """The proxy between the store and the server, without faults or memories."""
+    shared_proxy.reset()
+    yield shared_proxy
+    shared_proxy.on_request = None
+    shared_proxy.reset()
+    shared_proxy.raise_errors()
+
+
+@pytest.fixture
+def bucket(backend: Backend) -> Iterator[Bucket]:
+    """An empty bucket, versioned where the server can; reads and writes here do not pass the proxy."""
+    if isinstance(backend.server, LocalS3):
+        bucket = new_bucket(backend.server)
+    else:
+        name = f"archive-{uuid4().hex[:12]}"
+        backend.server.create_bucket(name)
+        bucket = Bucket(backend.server.environment(), name, PREFIX)
+    yield bucket
+    bucket.client.close()
+
+
+@pytest.fixture
+def store(client: S3Client, bucket: Bucket, proxy: S3Proxy) -> Store:
+    """The store below the prefix of the bucket, through the proxy."""
+    del proxy  # but it is there, and fresh
+    return Store(client, bucket.name, bucket.prefix)
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the store itself meant to wait; nobody waits between two tries here."""
+    waited: list[float] = []
+
+    def no_delay(*_: Any) -> float:
+        return 0.0
+
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", no_delay)
+    # A client's retries come out of one purse (500, 14 a retry), which the failures of all tests would empty.
+    monkeypatch.setattr(RetryQuota, "acquire", lambda *_: True)
+    monkeypatch.setattr(store_module, "time", SimpleNamespace(sleep=waited.append))
+    return waited
