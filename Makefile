@@ -32,7 +32,9 @@ ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl
 	@$(BIN)/python -m deployments.local.ui
 
 test: $(STAMP) ## Run every test but those in a browser
-	$(BIN)/python -m pytest tests/unit tests/property tests/contract tests/orchestration
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/property tests/contract tests/faults
+	@# What measures a rate or starts a Prefect server has the machine for itself.
+	$(BIN)/python -m pytest tests/rate tests/orchestration
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e
