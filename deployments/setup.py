@@ -35,14 +35,14 @@ from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr
 
 from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.rate_shares import limit_name, slots_of
 from diploma_archive.settings import Settings, load_settings
 from tasks.blocks import ArchiveBucket, FrontCoreAccount
-from tasks.share import limit_name, slots_of
 
 WORK_POOL = "diploma-archive"
 ALERTS_BLOCK = "diploma-archive-alerts"
 ZOMBIE_AFTER = timedelta(seconds=90)  # three heartbeats of 30 s (deployments/prefect.yaml)
-FLOW_NAMES = ["archive-diplomas", "backfill-diplomas"]
+FLOW_NAMES = ["archive-diplomas", "backfill-diplomas", "reconcile-archive", "verify-archive"]
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
 Line = tuple[str, str]
@@ -113,6 +113,7 @@ def _bucket_block(settings: Settings) -> ArchiveBucket:
         access_key_id=SecretStr(key) if lasting and key else None,
         secret_access_key=SecretStr(secret) if lasting and secret else None,
         omit_fields=list(where.omit_fields),
+        suppression_key=where.suppression_key,
         max_pdf_bytes=where.max_pdf_bytes,
     )
 

@@ -1,8 +1,6 @@
 """The flow `archive-diplomas`: what changed since the last time, everything, or what a person chose."""
 
-from datetime import datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -11,14 +9,13 @@ from prefect.states import Failed
 
 from diploma_archive.errors import unexpected
 from diploma_archive.selection import Scope, Selection, choose
-from flows.driving import Order, carry_out
+from flows.driving import Order, carry_out, due_day
 
 
 def _run_name() -> str:
     """Return `nightly 2026-03-01`: the deployment (or the scope) and the day it was due, as Norway counts days."""
-    due = flow_run.scheduled_start_time or datetime.now(ZoneInfo("Europe/Oslo"))
     what = deployment.name or flow_run.parameters.get("scope", "incremental")
-    return f"{what} {due.astimezone(ZoneInfo('Europe/Oslo')):%Y-%m-%d}"
+    return f"{what} {due_day()}"
 
 
 @flow(name="archive-diplomas", flow_run_name=_run_name, persist_result=False)

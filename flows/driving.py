@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from diploma_archive.batches import Batch
 from diploma_archive.errors import DiplomaArchiveError, SourceError
 from diploma_archive.run import Run
 from diploma_archive.selection import Selection
+from diploma_archive.source_time import SOURCE_ZONE
 from diploma_archive.summary import Summary
 from tasks.accounts import settings_of
 from tasks.archive_batch import archive_batch
@@ -35,6 +38,12 @@ class Order:
     share: int = 0
     force: bool = False
     dry_run: bool = False
+
+
+def due_day() -> str:
+    """Return the day on which this run was due, as Norway counts days: `2026-03-01`."""
+    due = flow_run.scheduled_start_time or datetime.now(SOURCE_ZONE)
+    return f"{due.astimezone(SOURCE_ZONE):%Y-%m-%d}"
 
 
 async def carry_out(order: Order) -> State:

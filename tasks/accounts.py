@@ -8,7 +8,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from diploma_archive.errors import SettingsError
-from diploma_archive.settings import S3Access, Settings, load_settings
+from diploma_archive.settings import ArchiveSettings, S3Access, Settings, load_archive_settings, load_settings
 from tasks.blocks import ArchiveBucket, FrontCoreAccount
 
 BlockT = TypeVar("BlockT", bound=Block)
@@ -24,10 +24,7 @@ async def settings_of(account: str) -> Settings:
     where = await _load_block(ArchiveBucket, account)
     settings = load_settings(
         None if source is None else {**_fields(source, FrontCoreAccount), "account": account},
-        None if where is None else _fields(where, ArchiveBucket, without=frozenset(S3Access.__dataclass_fields__)),
-        None
-        if where is None
-        else S3Access(where.endpoint_url or None, where.region or None, where.access_key_id, where.secret_access_key),
+        *_bucket_values(where),
     )
     if source is None and account not in ("default", settings.frontcore.account):
         raise SettingsError(
@@ -35,6 +32,16 @@ async def settings_of(account: str) -> Settings:
             fix="Create one (and an Archive bucket of the same name) in Prefect's UI under Blocks",
         )
     return settings
+
+
+async def archive_of(account: str) -> tuple[ArchiveSettings, S3Access]:
+    """Return the settings of an account's bucket alone, for flows that ask FrontCore nothing.
+
+    Raises:
+        SettingsError: neither a block nor the environment describes it, or what describes it is wrong.
+    """
+    where = await _load_block(ArchiveBucket, account)
+    return load_archive_settings(*_bucket_values(where))
 
 
 async def _load_block(kind: type[BlockT], name: str) -> BlockT | None:
@@ -55,6 +62,14 @@ async def _load_block(kind: type[BlockT], name: str) -> BlockT | None:
         ) from None
 
 
+def _bucket_values(where: ArchiveBucket | None) -> tuple[dict[str, object] | None, S3Access | None]:
+    if where is None:
+        return None, None
+    access = S3Access(where.endpoint_url or None, where.region or None, where.access_key_id, where.secret_access_key)
+    return _fields(where, ArchiveBucket, without=frozenset(S3Access.__dataclass_fields__)), access
+
+
 def _fields(block: Block, kind: type[Block], without: frozenset[str] = frozenset()) -> dict[str, object]:
+    """Return what a block says; what it leaves empty is left to the environment."""
     own = set(kind.model_fields) - set(Block.model_fields) - without
-    return {name: getattr(block, name) for name in own}
+    return {name: getattr(block, name) for name in own if getattr(block, name) is not None}

@@ -58,6 +58,11 @@ class ArchiveBucket(Block):
         title="Omitted fields",
         description="Metadata that is not kept, such as user.email.",
     )
+    suppression_key: SecretStr | None = Field(
+        default=None,
+        title="Suppression key",
+        description="The secret that diploma-archive erase was run with. Needed once somebody was erased.",
+    )
     max_pdf_bytes: int = Field(
         default=_WHERE["max_pdf_bytes"].default, title="Largest PDF (bytes)", description="A larger one is refused."
     )

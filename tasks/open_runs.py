@@ -7,8 +7,8 @@ a task gets the id of its run and finds the clients here.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from prefect.logging import get_run_logger
@@ -66,6 +66,18 @@ class _ToRunLogger(logging.Handler):
         self._log.log(record.levelno, "%s", record.getMessage())
 
 
+@contextmanager
+def library_log() -> Iterator[None]:
+    """Let the library's own lines show in the log of the flow run, as long as this lasts."""
+    to_run_logger = _ToRunLogger()
+    LIBRARY_LOGGER.addHandler(to_run_logger)
+    LIBRARY_LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LIBRARY_LOGGER.removeHandler(to_run_logger)
+
+
 def find_run(run_id: str) -> OpenRun:
     """Return the open run of this id.
 
@@ -90,15 +102,12 @@ async def open_for_tasks(
         StoreError: the bucket cannot be reached, or the archive is somebody else's.
     """
     run_id = str(flow_run.get_id()).replace("-", "")
-    to_run_logger = _ToRunLogger()
-    LIBRARY_LOGGER.addHandler(to_run_logger)
-    LIBRARY_LOGGER.setLevel(logging.INFO)
-    try:
-        async with open_run(
-            settings, selection, force=force, dry_run=dry_run, observer=LoggingObserver(), run_id=run_id
-        ) as run:
-            _OPEN[run_id] = OpenRun(run)
-            yield _OPEN[run_id]
-    finally:
-        _OPEN.pop(run_id, None)
-        LIBRARY_LOGGER.removeHandler(to_run_logger)
+    with library_log():
+        try:
+            async with open_run(
+                settings, selection, force=force, dry_run=dry_run, observer=LoggingObserver(), run_id=run_id
+            ) as run:
+                _OPEN[run_id] = OpenRun(run)
+                yield _OPEN[run_id]
+        finally:
+            _OPEN.pop(run_id, None)

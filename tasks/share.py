@@ -14,22 +14,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 
 from diploma_archive.errors import Kind, SettingsError, SourceError
+from diploma_archive.rate_shares import limit_name
 from diploma_archive.settings import Settings
 
 LEASE_SECONDS = 60.0  # how long the share of a run that was killed stays taken
 ASK_AGAIN_SECONDS = 2.0
 SAY_AGAIN_SECONDS = 300.0
 SETUP = "Run python -m deployments.setup"
-
-
-def limit_name(account: str) -> str:
-    """Return the name of an account's global concurrency limit."""
-    return f"frontcore-{account}"
-
-
-def slots_of(requests_per_second: float) -> int:
-    """Return how many slots the limit of an account has: one for each whole request per second, at least one."""
-    return max(1, int(requests_per_second))
 
 
 @asynccontextmanager

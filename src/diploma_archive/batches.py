@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from diploma_archive.archive.cursor import OVERLAP, Cursor
 from diploma_archive.cases import Unit
+from diploma_archive.errors import Kind, SourceError
 from diploma_archive.frontcore.timestamps import to_source_time
 from diploma_archive.models import BadItem, Participant
 from diploma_archive.selection import Scope
@@ -175,6 +176,20 @@ async def batches_of_pages(
     reading.read_everything = True
     if waiting:
         yield Batch(units_of(waiting))
+
+
+def nothing_listed(participants: int) -> SourceError:
+    """Return the error for a pass over everything that finds nothing, although the archive holds diplomas.
+
+    Args:
+        participants: how many the source listed.
+    """
+    what = "diploma" if participants else "participant"
+    return SourceError(
+        f"FrontCore lists no {what} at all, although the archive holds diplomas",
+        fix="Check that FRONTCORE_API_KEY and FRONTCORE_BASE_URL are those of this account",
+        kind=Kind.FATAL,
+    )
 
 
 def _is_earlier(participant: Participant, before: Before) -> bool:

@@ -61,15 +61,15 @@ class Case:
         error: str | None = None,
         same_as: dict[str, object] | None = None,
     ) -> Finding:
-        """Return the line of the run report for a diploma of which nothing new was committed."""
-        known = self.planned.known_generation
+        """Return the line of the run report for a diploma of which no new record was written."""
+        record = self.place.record_key(self.revision, self.planned.known_generation)
         return Finding(
             outcome.value,
             self.diploma.id,
             self.diploma.participant_id,
             self.place.certificate,
             self.revision,
-            record=self.place.record_key(self.revision, known) if outcome is Outcome.UNCHANGED else None,
+            record=record if outcome in (Outcome.UNCHANGED, Outcome.ARCHIVED) else None,
             sha256=sha256,
             error=error,
             same_as=same_as,

@@ -11,7 +11,9 @@
     │   ├── UnusableFileError     nothing usable came: outcome `failed`
     │   └── OddFileError          complete, but not a good diploma: outcome `quarantined`
     └── StoreError                S3
-        └── IntegrityError        S3 holds other bytes than were sent
+        ├── IntegrityError        S3 holds other bytes than were sent
+        ├── ObjectMissingError    there is no such object
+        └── ObjectRefusedError    one object may not be read now: no permission for it, or in cold storage
 
 Rule: no text here ever carries a key, a token, a link, a person's name or a value from the source.
 """
@@ -120,3 +122,13 @@ class StoreError(DiplomaArchiveError):
 
 class IntegrityError(StoreError):
     """S3 holds other bytes than were sent."""
+
+
+class ObjectMissingError(StoreError):
+    """An object that was to be read is not there."""
+
+
+class ObjectRefusedError(StoreError):
+    """One object may not be read now: no permission for it, or in cold storage; where all may not, it is fatal."""
+
+    default_kind = Kind.FATAL

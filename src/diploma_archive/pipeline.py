@@ -13,20 +13,30 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from diploma_archive.archive.bucket import Archive
-from diploma_archive.archive.keys import Place, certificate_segment, is_blank, serial_segment
+from diploma_archive.archive.keys import IndexName, Place, certificate_segment, is_blank, serial_segment
 from diploma_archive.archive.plan import History, plan
 from diploma_archive.archive.quarantine import QuarantineNote
 from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.record import Document, FileFacts, Provenance, Status, build_record
+from diploma_archive.archive.record import Document, FileFacts, Provenance, Status, build_record, tells_the_same
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.store import PDF_TYPE
 from diploma_archive.cases import Case, DuplicateFileError, Options, Recent, Unit, UnlistedError
-from diploma_archive.errors import DiplomaArchiveError, Kind, LinkRefusedError, OddFileError, SourceError, unexpected
+from diploma_archive.errors import (
+    DiplomaArchiveError,
+    Kind,
+    LinkRefusedError,
+    OddFileError,
+    SourceError,
+    StoreError,
+    unexpected,
+)
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
 from diploma_archive.models import BadItem, Diploma
 from diploma_archive.pdf_checker import PdfChecker
-from diploma_archive.report import UNLISTED, Finding, Outcome
+from diploma_archive.report import SUPPRESSED, UNLISTED, Finding, Outcome
+
+MAX_STORE_FAILURES = 3
 
 log = logging.getLogger("diploma_archive.pipeline")
 
@@ -42,6 +52,7 @@ class Pipeline:
     _files: Recent = field(default_factory=Recent)
     _serials: Recent = field(default_factory=Recent)
     _warned_serials: set[str] = field(default_factory=set)
+    _store_failures: int = 0  # in a row
     _met: set[int] = field(default_factory=set)  # what this run has dealt with: 8-byte hashes, not the diplomas
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
 
@@ -105,7 +116,9 @@ class Pipeline:
             return error, listing
         try:
             try:
-                return await self._archive_diploma(item, listing), listing
+                finding = await self._archive_diploma(item, listing)
+                self._store_failures = 0
+                return finding, listing
             except LinkRefusedError:
                 listing = await self.source.diplomas(question)
                 relisted = listing.find(item.id)
@@ -117,6 +130,7 @@ class Pipeline:
                 return await self._archive_diploma(relisted, listing), listing
         except DiplomaArchiveError as error:
             _reraise_fatal(error)
+            self._count_store_failure(error)
             return _failed(item, error.diagnostics()), listing
         except Exception as error:  # noqa: BLE001  a fault of ours must not cost the neighbours their archiving
             return _failed(item, unexpected(error).diagnostics()), listing
@@ -124,18 +138,18 @@ class Pipeline:
     async def _archive_diploma(self, diploma: Diploma, listing: Listing) -> Finding:
         """Steps 2 to 7 of section 4, for one diploma at a time under one certificate number."""
         place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
-        revision = revision_of(diploma)
-        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
-        force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
+        if self.archive.is_suppressed(diploma.user.id, place.certificate):
+            return Finding(SUPPRESSED)
         self._warn_of_shared_serial(diploma, place)
         async with self._alone(place.certificate):
-            history = History.of(await self.archive.known(place.certificate), diploma.id)
-            entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
-            planned = plan(history, entries, revision, status, force=force)
-            case = Case(diploma, listing, place, revision, planned, history.others)
-            if not planned.write:
-                return case.finding(Outcome.UNCHANGED)
-            if status == "withdrawn":
+            names = await self.archive.known(place.certificate)
+            case = await self._plan(diploma, listing, place, names)
+            if case.planned.write and await self.archive.complete_folder(place, names):
+                case = await self._plan(diploma, listing, place, await self.archive.known(place.certificate))
+            if not case.planned.write:
+                committed_now = self.archive.has_completed(diploma.id, case.revision)
+                return case.finding(Outcome.ARCHIVED if committed_now else Outcome.UNCHANGED)
+            if diploma.is_withdrawn:
                 return await self._commit(case, file=None)
             if self.options.dry_run:
                 self.source.check_link(diploma)
@@ -146,8 +160,18 @@ class Pipeline:
                 same_as = error.same_as if isinstance(error, DuplicateFileError) else None
                 return case.finding(Outcome.QUARANTINED, error=error.diagnostics(), same_as=same_as)
             if file is None:
-                return case.finding(Outcome.UNCHANGED, sha256=planned.known_sha256)
+                return case.finding(Outcome.UNCHANGED, sha256=case.planned.known_sha256)
             return await self._commit(case, file)
+
+    async def _plan(self, diploma: Diploma, listing: Listing, place: Place, names: list[IndexName]) -> Case:
+        """Decide what to do with a diploma, from what the index has of its certificate."""
+        revision = revision_of(diploma)
+        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
+        force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
+        history = History.of(names, diploma.id)
+        entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
+        planned = plan(history, entries, revision, status, force=force)
+        return Case(diploma, listing, place, revision, planned, history.others)
 
     async def _fetch(self, case: Case) -> FileFacts | None:
         """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""
@@ -181,10 +205,12 @@ class Pipeline:
 
     async def _commit(self, case: Case, file: FileFacts | None) -> Finding:
         """The last two of step 6, and step 7: record, index entry, outcome."""
-        record = await self._put_record(case, file, case.planned.generation)
-        if not await self._has_its_file(record, file):
-            # An older record of this revision without its file, from before the index: ours is written beside it.
-            record = await self._put_record(case, file, case.planned.generation + 1)
+        ours = self._record(case, file, case.planned.generation)
+        record = await self.archive.put_record(case.place, ours)
+        if not tells_the_same(record, ours) or not await self._has_its_file(record, file):
+            # What lies under this name was damaged, or has lost its file: ours is written beside it.
+            ours = self._record(case, file, case.planned.generation + 1)
+            record = await self.archive.put_record(case.place, ours)
         committed = await self.archive.put_index(case.place, record)
         finding = case.committed(committed.record, committed.sha256)
         if not case.others:
@@ -197,9 +223,19 @@ class Pipeline:
             conflict=list(case.others),
         )
 
-    async def _put_record(self, case: Case, file: FileFacts | None, generation: int) -> Document:
-        """Store the record, and return the one that counts: ours, or the one of this name that was there before."""
-        record = build_record(
+    def _count_store_failure(self, error: DiplomaArchiveError) -> None:
+        """Stop where S3 fails again and again: every further download would be in vain."""
+        if isinstance(error, StoreError) and error.kind is Kind.RETRIABLE:
+            self._store_failures += 1
+            if self._store_failures >= MAX_STORE_FAILURES:
+                raise StoreError(
+                    f"S3 failed {MAX_STORE_FAILURES} times in a row, the last time so: {error.what}",
+                    fix="Look at the state of the S3 service, then start again: it is free",
+                    kind=Kind.FATAL,
+                ) from None
+
+    def _record(self, case: Case, file: FileFacts | None, generation: int) -> Document:
+        return build_record(
             case.diploma,
             revision=case.revision,
             generation=generation,
@@ -210,7 +246,6 @@ class Pipeline:
             archived_at=datetime.now(UTC),
             omit_fields=self.options.omit_fields,
         )
-        return await self.archive.put_record(case.place, record)
 
     async def _has_its_file(self, record: Document, ours: FileFacts | None) -> bool:
         named = (record.get("file") or {}).get("key")
@@ -220,6 +255,7 @@ class Pipeline:
         return QuarantineNote(
             diploma_id=diploma.id,
             participant_id=diploma.participant_id,
+            user_id=None if {"user", "user.id"} & set(self.options.omit_fields) else diploma.user.id,
             certificate_number=diploma.certificate_number,
             reason=error.reason,
             seen_at=datetime.now(UTC),

@@ -33,6 +33,9 @@ class Outcome(StrEnum):
 UNLISTED = "unlisted"
 """What happened to a listing that could not be had: it has no diploma, so it has no outcome either."""
 
+SUPPRESSED = "suppressed"
+"""What happened to a diploma of somebody who was erased: nothing at all, so it has no outcome and no line either."""
+
 NOT_GREEN = (Outcome.CONFLICT.value, Outcome.QUARANTINED.value, Outcome.FAILED.value, UNLISTED)
 TO_TRY_AGAIN = (Outcome.QUARANTINED.value, Outcome.FAILED.value, UNLISTED)
 
@@ -118,15 +121,17 @@ class Tally:
         return not any(self.counts[name] for name in NOT_GREEN)
 
     def as_counts(self) -> dict[str, int]:
-        """Return listed, the six outcomes and unlisted, in the order of DESIGN.md section 11."""
+        """Return listed, the six outcomes and unlisted, in the order of DESIGN.md section 11; suppressed if any."""
         names = [outcome.value for outcome in Outcome]
-        return {"listed": self.listed, **{name: self.counts[name] for name in names}, UNLISTED: self.counts[UNLISTED]}
+        counts = {"listed": self.listed, **{name: self.counts[name] for name in names}}
+        counts[UNLISTED] = self.counts[UNLISTED]
+        return counts | ({SUPPRESSED: self.counts[SUPPRESSED]} if self.counts[SUPPRESSED] else {})
 
     def sentence(self) -> str:
         """Return the counts as a person reads them: `40 archived, 0 unchanged, 0 failed`, then what else there is."""
         always = (Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.FAILED)
         parts = [f"{self.counts[outcome.value]} {outcome.value}" for outcome in always]
-        others = (Outcome.WITHDRAWN.value, Outcome.CONFLICT.value, Outcome.QUARANTINED.value, UNLISTED)
+        others = (Outcome.WITHDRAWN.value, Outcome.CONFLICT.value, Outcome.QUARANTINED.value, UNLISTED, SUPPRESSED)
         parts += [f"{self.counts[name]} {name}" for name in others if self.counts[name]]
         if self.without_diploma:
             parts.append(f"{self.without_diploma} chosen without a diploma")

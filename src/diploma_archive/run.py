@@ -18,15 +18,15 @@ from uuid import uuid4
 from diploma_archive.archive.bucket import Archive, open_archive
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.dry import DryArchive
-from diploma_archive.batches import Batch, Reading, batches_of
+from diploma_archive.batches import Batch, Reading, batches_of, nothing_listed
 from diploma_archive.cases import Options, Unit
-from diploma_archive.errors import DiplomaArchiveError, Kind, SourceError, unexpected
+from diploma_archive.errors import DiplomaArchiveError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.frontcore.timestamps import source_time
 from diploma_archive.halt import Halt, InterruptedRunError, cancel
 from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.pipeline import Pipeline
-from diploma_archive.report import TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
+from diploma_archive.report import SUPPRESSED, TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
 from diploma_archive.run_report import put_run_report
 from diploma_archive.selection import Scope, Selection
 
@@ -147,6 +147,8 @@ class Run:
     async def _begin(self) -> None:
         if self.selection.moves_cursor:
             self.cursor_before = await self.archive.cursor()
+        if self.selection.scope is Scope.FULL:
+            await self.archive.complete_index()
         self.observer.begun(self.selection.known_total)
 
     async def _window(self, handle: BatchHandler) -> None:
@@ -205,7 +207,8 @@ class Run:
     def _keep(self, finding: Finding, in_batch: Tally, unit: Unit) -> None:
         self.tally.add(finding)
         in_batch.add(finding)
-        self._spool.add(finding)
+        if finding.outcome != SUPPRESSED:  # who was erased must not be written of again
+            self._spool.add(finding)
         if finding.outcome in TO_TRY_AGAIN:
             again = {finding.participant_id} - {None}
             if not again & set(unit.participants):
@@ -220,14 +223,10 @@ class Run:
         everything = self.selection.scope is Scope.FULL or (
             self.selection.scope is Scope.INCREMENTAL and self.cursor_before.newest is None
         )
-        nothing = self._reading.participants == 0 or (self.tally.listed == 0 and not self.tally.counts[UNLISTED])
+        met = self.tally.listed + self.tally.counts[UNLISTED] + self.tally.counts[SUPPRESSED]
+        nothing = self._reading.participants == 0 or met == 0
         if everything and nothing and await self.archive.holds_diplomas():
-            what = "participant" if self._reading.participants == 0 else "diploma"
-            raise SourceError(
-                f"FrontCore lists no {what} at all, although the archive holds diplomas",
-                fix="Check that FRONTCORE_API_KEY and FRONTCORE_BASE_URL are those of this account",
-                kind=Kind.FATAL,
-            )
+            raise nothing_listed(self._reading.participants)
 
     async def _move_cursor(self) -> None:
         reading = self._reading
@@ -282,7 +281,7 @@ async def open_run(
     """Open source and archive for one run, and check the bucket; FrontCore is not asked yet.
 
     Raises:
-        StoreError: the bucket cannot be reached, or the archive is somebody else's.
+        StoreError: the bucket cannot be reached, the archive is somebody else's, or see `open_archive`.
     """
     options = Options(run_id or uuid4().hex, force, dry_run, settings.archive.omit_fields)
     with closing(PdfChecker()) as checker:

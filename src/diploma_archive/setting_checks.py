@@ -9,7 +9,11 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+MIN_SUPPRESSION_KEY = 32  # characters
+MAKE_SUPPRESSION_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
 MAX_PREFIX_BYTES = 512  # leaves room for the longest key below it: S3 allows 1,024 bytes
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:aws[a-z-]*:s3[a-z-]*:[a-z0-9-]*:[0-9]{12}:accesspoint[/:].{1,200}")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:@-]+(/[!-~]*)?", re.ASCII)
@@ -84,6 +88,58 @@ def check_prefix(value: str) -> str:
     if len(prefix.encode("utf-8", "surrogatepass")) > MAX_PREFIX_BYTES:
         raise ValueError(f"must not be longer than {MAX_PREFIX_BYTES} bytes")
     return prefix
+
+
+def check_suppression_key(value: SecretStr | None) -> SecretStr | None:
+    """Return the secret that suppression marks are made with, or None where it is blank.
+
+    Raises:
+        ValueError: it is so short that the persons behind the marks could be guessed.
+    """
+    key = value.get_secret_value().strip() if value is not None else ""
+    if key and len(key) < MIN_SUPPRESSION_KEY:
+        raise ValueError(f"must have at least {MIN_SUPPRESSION_KEY} characters; make one with {MAKE_SUPPRESSION_KEY}")
+    return SecretStr(key) if key else None
+
+
+def check_lock_mode(value: str | None) -> str | None:
+    """Return `governance` or `compliance`, or None where it is blank or `none`.
+
+    Raises:
+        ValueError: it is something else; guessing would leave files unlocked.
+    """
+    mode = (value or "").strip().lower()
+    if mode not in ("", "none", "governance", "compliance"):
+        raise ValueError("must be governance or compliance, or left out")
+    return mode if mode not in ("", "none") else None
+
+
+def check_retain_years(value: int | None) -> int | None:
+    """Return for how many years files are locked.
+
+    Raises:
+        ValueError: S3 does not take it.
+    """
+    if value is not None and not 1 <= value <= 100:
+        raise ValueError("must be a whole number of years from 1 to 100")
+    return value
+
+
+def check_object_lock(mode: str | None, retain_years: int | None, compliance_confirmed: str) -> None:
+    """Check that the settings of Object Lock go together.
+
+    Raises:
+        ValueError: one is missing; the text begins with its field.
+    """
+    if mode is not None and retain_years is None:
+        raise ValueError("retain_years: is missing; ARCHIVE_OBJECT_LOCK_MODE needs the number of years")
+    if mode is None and retain_years is not None:
+        raise ValueError("object_lock_mode: is missing; without it ARCHIVE_RETAIN_YEARS locks nothing")
+    if mode == "compliance" and compliance_confirmed.strip().lower() != "yes":
+        raise ValueError(
+            "object_lock_compliance_confirmed: must be yes for compliance mode, in which nobody, not even the "
+            "account's root, can erase a diploma before ARCHIVE_RETAIN_YEARS are over; governance is the usual mode"
+        )
 
 
 def is_ip_address(host: str) -> bool:

@@ -18,7 +18,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.models import OMITTABLE_FIELDS
-from diploma_archive.setting_checks import check_base_url, check_bucket, check_hosts, check_prefix
+from diploma_archive.setting_checks import (
+    check_base_url,
+    check_bucket,
+    check_hosts,
+    check_lock_mode,
+    check_object_lock,
+    check_prefix,
+    check_retain_years,
+    check_suppression_key,
+)
 
 FRONTCORE_HOST = "api.frontcore.com"
 FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integrations (FRONTCORE.md)
@@ -116,6 +125,20 @@ class ArchiveSettings(BaseSettings):
     omit_fields: CommaSeparated = ("user.national_identification_number",)
     max_pdf_bytes: int = Field(default=25_000_000)
     concurrency: int = Field(default=8)
+    catalogue: Path | None = None
+    suppression_key: SecretStr | None = None
+    object_lock_mode: str | None = None
+    retain_years: int | None = None
+    object_lock_compliance_confirmed: str = ""
+
+    _suppression_key = field_validator("suppression_key", mode="after")(check_suppression_key)
+    _lock_mode = field_validator("object_lock_mode", mode="after")(check_lock_mode)
+    _retain_years = field_validator("retain_years", mode="after")(check_retain_years)
+
+    @model_validator(mode="after")
+    def _whole_object_lock(self) -> Self:
+        check_object_lock(self.object_lock_mode, self.retain_years, self.object_lock_compliance_confirmed)
+        return self
 
     @field_validator("omit_fields", mode="before")
     @classmethod
@@ -163,6 +186,8 @@ class S3Access:
     region: str | None = None
     access_key_id: SecretStr | None = None
     secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +222,20 @@ def load_archive_settings(
     if where is None:
         raise _wrong_settings(problems, from_block=archive is not None)
     return where, s3 or S3Access()
+
+
+def load_source_settings() -> FrontCoreSettings:
+    """Read the settings of FrontCore alone, for a command that looks at each part by itself.
+
+    Raises:
+        SettingsError: a setting is missing or wrong; the text names it.
+    """
+    problems: list[str] = []
+    with _readable_env_file():
+        source = _load(FrontCoreSettings, "FRONTCORE_", problems, None)
+    if source is None:
+        raise _wrong_settings(problems, from_block=False)
+    return source
 
 
 _MISSING_HINTS = {

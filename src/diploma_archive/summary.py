@@ -34,7 +34,7 @@ class Summary:
     @property
     def key(self) -> str:
         """Return the artifact's key, the same for every run of an account: `diploma-archive-acme`."""
-        return f"diploma-archive-{re.sub(r'[^a-z0-9]+', '-', self.account.lower()).strip('-')}"
+        return artifact_key("diploma-archive", self.account)
 
     def markdown(self) -> str:
         """Return the summary."""
@@ -78,8 +78,13 @@ class Summary:
 
 _COUNTED = (
     *("listed", "archived", "unchanged", "withdrawn", "conflict", "quarantined", "failed"),
-    "unlisted",
+    *("unlisted", "suppressed"),
 )
+
+
+def artifact_key(what: str, account: str) -> str:
+    """Return the key of an account's artifact: small letters, digits and dashes, as Prefect wants them."""
+    return f"{what}-{re.sub(r'[^a-z0-9]+', '-', account.lower()).strip('-')}"
 
 
 def _size(size: int) -> str:

@@ -21,6 +21,8 @@ from pydantic import SecretStr
 from deployments.setup import ALERTS_BLOCK, UNCHANGED, set_up
 from flows.archive import archive_diplomas
 from flows.backfill import backfill_diplomas
+from flows.reconcile import reconcile_archive
+from flows.verify import verify_archive
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,11 +43,12 @@ def test_the_file_is_what_prefect_understands() -> None:
         assert deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
-def test_the_deployments_are_the_three_that_operators_know() -> None:
-    """Nightly and weekly run in Norway's night, one at a time; backfills are queued and have no schedule."""
+def test_the_deployments_are_those_that_operators_know() -> None:
+    """What is scheduled runs by Norway's clock, one at a time; backfills are queued and have no schedule."""
     by_name = {deployment["name"]: deployment for deployment in DEPLOYMENTS}
-    assert set(by_name) == {"nightly", "weekly-full", "backfill"}
-    for name in ("nightly", "weekly-full"):
+    scheduled = {"nightly", "weekly-full", "reconcile", "verify-sample", "verify-weekly", "verify-monthly"}
+    assert set(by_name) == {*scheduled, "backfill"}
+    for name in scheduled:
         (schedule,) = by_name[name]["schedules"]
         assert schedule["timezone"] == "Europe/Oslo"
         assert by_name[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
@@ -64,10 +67,10 @@ def test_each_entrypoint_loads_in_a_process_of_its_own(deployment: dict[str, Any
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in ("archive-diplomas", "backfill-diplomas")
+    assert done.stdout.strip() in ("archive-diplomas", "backfill-diplomas", "reconcile-archive", "verify-archive")
 
 
-@pytest.mark.parametrize("flow", [archive_diplomas, backfill_diplomas], ids=lambda flow: flow.name)
+@pytest.mark.parametrize("flow", [archive_diplomas, backfill_diplomas, reconcile_archive, verify_archive], ids=lambda flow: flow.name)
 def test_the_form_is_as_people_know_it(flow: Any) -> None:
     """A changed form is a change for operators: write the new one into golden/ on purpose."""
     schema = parameter_schema(flow.fn).model_dump()
@@ -83,6 +86,8 @@ def test_a_deployment_gives_only_parameters_that_its_flow_has() -> None:
     flows = {
         "flows/archive.py:archive_diplomas": archive_diplomas,
         "flows/backfill.py:backfill_diplomas": backfill_diplomas,
+        "flows/reconcile.py:reconcile_archive": reconcile_archive,
+        "flows/verify.py:verify_archive": verify_archive,
     }
     for deployment in DEPLOYMENTS:
         known = parameter_schema(flows[deployment["entrypoint"]].fn).properties

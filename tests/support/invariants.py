@@ -113,7 +113,7 @@ def check_all(world: World, logs: list[logging.LogRecord], temporary: Path) -> N
         check_written_once(world.bucket)
     said = [record for record in logs if record.name.split(".")[0] in OUR_LOGGERS]
     formatter = logging.Formatter("%(message)s")
-    texts = {f"the log of {record.name}": formatter.format(record) for record in said}
+    texts = {f"line {number}, by {record.name}": formatter.format(record) for number, record in enumerate(said)}
     texts |= {f"failure {number}": str(run.tally.failures) for number, run in enumerate(world.runs)}
     texts |= {f"error {number}": f"{error!s} {error!r}" for number, error in enumerate(world.errors)}
     check_nothing_leaked(world.bucket, texts)

@@ -14,9 +14,9 @@ from diploma_archive.archive.record import (
     FileFacts,
     Provenance,
     build_record,
+    current_entry,
     from_json,
     index_entry,
-    last_archived,
     to_json,
     utc_text,
 )
@@ -276,11 +276,11 @@ def test_a_mutilated_record_makes_no_index_entry(example, lost):
         index_entry(record, PLACE)
 
 
-def test_the_last_archived_entry_wins():
+def test_the_current_entry_entry_wins():
     """Among the entries of a diploma the one archived last is found, in whatever order they come."""
     early, late = {"archived_at": "2026-03-01T00:00:00.000000Z"}, {"archived_at": "2026-03-01T00:00:00.000001Z"}
-    assert last_archived([late, early]) is last_archived([early, late]) is late
-    assert last_archived([]) is None
+    assert current_entry([late, early]) is current_entry([early, late]) is late
+    assert current_entry([]) is None
 
 
 def test_records_are_readable_ascii(example):

@@ -20,14 +20,19 @@ from diploma_archive.archive.commit import Committed, put_index_entry, put_recor
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.object_lock import ObjectLock
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
 from diploma_archive.archive.reader import Payload, Stored
-from diploma_archive.archive.record import Document, from_json, last_archived, to_json, utc_text
+from diploma_archive.archive.record import Document, current_entry, from_json, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
+from diploma_archive.archive.suppression import Suppressions, read_suppressions
+from diploma_archive.archive.unindexed import index_records, unindexed_in, unindexed_records
 from diploma_archive.errors import IntegrityError, Kind, StoreError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from diploma_archive.settings import Settings
 
 T = TypeVar("T")
@@ -36,11 +41,12 @@ CURSOR_TRIES = 5
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose archive a run may write to."""
+    """Whose archive a run may write to, and what it keeps."""
 
     account: str
     prefix: str
     base_url: str
+    omit_fields: tuple[str, ...] = ()  # what its records leave out
 
 
 class Archive:
@@ -53,6 +59,9 @@ class Archive:
         self._identity: Stored | None = None
         self._look_first: bool | None = None
         self._quarantined: frozenset[int] | None = None
+        self._suppressions = Suppressions()
+        self._index_is_complete = False
+        self._completed: set[IndexName] = set()
         self._opening = asyncio.Lock()
 
     @property
@@ -69,6 +78,19 @@ class Archive:
         self._identity = await self._run(lambda: first_look.get(keys.IDENTITY_KEY))
         self._check_identity()
 
+    async def begin(self, suppression_key: SecretStr | None) -> None:
+        """Before anything else: see that the bucket can lock objects, if it shall, and learn who was erased.
+
+        Raises:
+            StoreError: it cannot, or the marks of those who were erased cannot be understood; fatal.
+        """
+        await self._run(self._store.check_lock)
+        self._suppressions = await self._run(lambda: read_suppressions(self._store, suppression_key))
+
+    def is_suppressed(self, user_id: int | None, certificate: str) -> bool:
+        """Return whether a diploma of this person and certificate segment was erased and must not come back."""
+        return self._suppressions.covers(user_id, certificate)
+
     async def holds_diplomas(self) -> bool:
         """Return whether anything was ever archived here."""
         return bool(await self._run(lambda: list(self._store.list(keys.CERTIFICATES, at_most=1))))
@@ -81,6 +103,32 @@ class Archive:
             return [name for name in (keys.read_index_name(row.key) for row in rows) if name is not None]
 
         return await self._run(listed)
+
+    async def complete_index(self) -> None:
+        """Index every record of the archive that has no entry, as a crash between the two leaves it; two LISTs."""
+        left_over = await self._run(lambda: list(unindexed_records(self._store)))
+        if left_over:
+            await self._prepare()
+            self._completed.update(
+                await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
+            )
+        self._index_is_complete = True
+
+    async def complete_folder(self, place: Place, names: Sequence[IndexName]) -> bool:
+        """Likewise for one certificate folder; return whether an entry was written. No LIST after `complete_index`."""
+        if self._index_is_complete:
+            return False
+        left_over = await self._run(lambda: list(unindexed_in(self._store, place, names)))
+        if not left_over:
+            return False
+        await self._prepare()
+        written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
+        self._completed.update(written)
+        return bool(written)
+
+    def has_completed(self, diploma_id: int, revision: str) -> bool:
+        """Return whether this run wrote the index entry of an older run's record of this revision."""
+        return any(name.diploma_id == diploma_id and name.revision == revision for name in self._completed)
 
     async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
         """Return the index entries of these names, one GET each."""
@@ -160,7 +208,7 @@ class Archive:
         if owner is None:
             return None
         theirs = [name for name in await self.known(owner[1]) if name.diploma_id == owner[0]]
-        last = last_archived(await self.entries(owner[1], theirs))
+        last = current_entry(await self.entries(owner[1], theirs))
         return owner if last is not None and last.get("sha256") == sha256 else None
 
     async def put_run_report(self, key: str, payload: Payload) -> None:
@@ -249,17 +297,19 @@ async def open_archive(settings: Settings, kind: type[Archive] = Archive) -> Asy
     """Open the archive that the settings name and check whose it is, within ten seconds, writing nothing.
 
     Raises:
-        StoreError: the bucket cannot be reached, or the archive is somebody else's.
+        StoreError: the bucket cannot be reached, the archive is somebody else's, the bucket cannot lock objects
+            although it shall, or nobody can tell who must not be archived.
     """
     where = settings.archive
-    owner = Owner(settings.frontcore.account, where.prefix, settings.frontcore.base_url)
+    owner = Owner(settings.frontcore.account, where.prefix, settings.frontcore.base_url, where.omit_fields)
     pool = ThreadPoolExecutor(max_workers=where.concurrency, thread_name_prefix="s3")
     try:
         first_client, client = await asyncio.get_running_loop().run_in_executor(
             pool, build_clients, where.concurrency, where.bucket, settings.s3
         )
-        archive = kind(Store(client, where.bucket, where.prefix), owner, pool)
+        archive = kind(Store(client, where.bucket, where.prefix, ObjectLock.of(where)), owner, pool)
         await archive.check_owner(Store(first_client, where.bucket, where.prefix))
+        await archive.begin(where.suppression_key)
         yield archive
     finally:
         # After a failure nobody waits for a server that may never answer; what was begun there ends by itself.

@@ -27,7 +27,8 @@ def previous_reports(reader: Reader) -> list[dict[str, str]]:
     named = {
         link["key"] for row in latest for link in previous_of(read_head(reader.get_start(row.key, _START_BYTES) or b""))
     }
-    return [{"key": row.key, "sha256": reader.hash_of(row.key)} for row in latest if row.key not in named]
+    ends = [(row.key, reader.digest(row.key)) for row in latest if row.key not in named]
+    return [{"key": key, "sha256": digest.sha256} for key, digest in ends if digest is not None]
 
 
 def read_head(start: bytes) -> Document:

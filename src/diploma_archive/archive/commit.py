@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.record import Document, from_json, index_entry, to_json
+from diploma_archive.archive.record import Document, from_json, index_entry, readable_or_empty, to_json
 from diploma_archive.archive.store import JSON_TYPE, Created, Store
-from diploma_archive.errors import StoreError
+from diploma_archive.errors import IntegrityError, StoreError
 
 FITTING_TRIES = 10
 
@@ -54,8 +54,8 @@ def put_index_entry(store: Store, place: Place, record: Document) -> Committed:
     entry_key, record_key = name.key(place.certificate), _record_key(place, record)
     for _ in range(FITTING_TRIES):
         entry = index_entry(record, place)
-        if store.create(entry_key, Payload.of(to_json(entry)), JSON_TYPE) is Created.OTHER:
-            _replace_misfit(store, entry_key, entry)
+        if not _create_entry(store, entry_key, entry):
+            continue  # somebody else replaced it meanwhile
         payload = Payload.of(to_json(record))
         if store.compare(record_key, payload) is Created.SAME:
             return Committed(record, payload.sha256)
@@ -66,11 +66,21 @@ def put_index_entry(store: Store, place: Place, record: Document) -> Committed:
     raise StoreError("other runs write the same diploma all the time", fix="Run one at a time per account")
 
 
-def _replace_misfit(store: Store, key: str, entry: Document) -> None:
+def _create_entry(store: Store, key: str, entry: Document) -> bool:
+    try:
+        created = store.create(key, Payload.of(to_json(entry)), JSON_TYPE)
+    except IntegrityError:
+        created = Created.OTHER  # the server damaged it: the entry alone would make the diploma look archived
+    return created is not Created.OTHER or _replace_misfit(store, key, entry)
+
+
+def _replace_misfit(store: Store, key: str, entry: Document) -> bool:
+    """Return whether the entry fits now."""
     stored = store.get(key)
-    there = {} if stored is None else from_json(stored.body, "an index entry")
-    if {name: there.get(name) for name in entry} != entry:
-        store.replace(key, to_json(entry), None if stored is None else stored.etag)
+    there = {} if stored is None else readable_or_empty(stored.body)
+    if {name: there.get(name) for name in entry} == entry:
+        return True
+    return store.replace(key, to_json(entry), None if stored is None else stored.etag)
 
 
 def _record_key(place: Place, record: Document) -> str:

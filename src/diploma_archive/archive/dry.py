@@ -33,6 +33,13 @@ class DryArchive(Archive):
         real = await super().entries(certificate, [name for name in names if name not in imagined])
         return [*real, *(imagined[name] for name in names if name in imagined)]
 
+    async def complete_index(self) -> None:
+        """Index nothing."""
+
+    async def complete_folder(self, place: Place, names: Sequence[IndexName]) -> bool:
+        """Index nothing."""
+        return False
+
     async def prepare(self) -> None:
         """Probe nothing."""
 
@@ -51,6 +58,8 @@ class DryArchive(Archive):
             "revision": name.revision,
             "status": record["status"],
             "archived_at": record["archived_at"],
+            "source_updated_at": record["source"]["updated_at"],
+            "record": place.record_key(name.revision, name.generation),
         }
         return Committed(record, "")
 

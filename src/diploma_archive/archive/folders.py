@@ -16,6 +16,11 @@ _FILE = re.compile(r"[0-9a-f]{64}\.pdf")
 _RECORD = re.compile(r"[0-9a-f]{16}(\.([2-9]|[1-9][0-9]{1,8}))?\.json")
 
 
+def is_record(key: str) -> bool:
+    """Return whether a key below `diplomas/` is that of a record."""
+    return key.startswith(DIPLOMAS) and _RECORD.fullmatch(key.rpartition("/")[2]) is not None
+
+
 @dataclass
 class Folder:
     """One certificate folder below one serial: its PDFs, its records, and what is neither, all by key."""

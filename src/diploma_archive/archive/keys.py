@@ -17,6 +17,9 @@ CERTIFICATES = "certificates/"
 QUARANTINE = "quarantine/"
 DIPLOMAS = "diplomas/"
 RUNS = "runs/"
+DOCTOR = "doctor/"  # probe objects that could not be removed again; no part of the archive
+SUPPRESSED = "suppressed/"
+ERASURES = "erasures/"
 
 MAX_ESCAPED_BYTES = 120
 _KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit
@@ -101,6 +104,16 @@ def read_index_name(key: str) -> IndexName | None:
 def quarantine_keys(certificate: str, sha256: str) -> tuple[str, str]:
     """Return the keys of quarantined bytes and of the JSON that says why."""
     return f"{QUARANTINE}{certificate}/{sha256}.bin", f"{QUARANTINE}{certificate}/{sha256}.json"
+
+
+def suppression_mark_key(mark: str) -> str:
+    """Return the key of a suppression mark; its name is an HMAC (hex), so that it names nobody."""
+    return f"{SUPPRESSED}{mark}.json"
+
+
+def receipt_key(erased_at: datetime, receipt_id: str) -> str:
+    """Return the key of the receipt of an erasure (UTC)."""
+    return f"{ERASURES}{erased_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{receipt_id}.json"
 
 
 def run_report_key(started_at: datetime, run_id: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diploma_archive.archive.keys import IndexName
-from diploma_archive.archive.record import Document, Status, last_archived
+from diploma_archive.archive.record import Document, Status, current_entry
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ def plan(history: History, entries: Sequence[Document], revision: str, status: S
         entries: the index entries that `history.worth_reading` named.
     """
     generation = history.generation_of(revision)
-    last = last_archived(entries)
+    current = current_entry(entries)
     only = max((name.revision for name in history.mine), default=None)  # one revision at the most
-    supersedes = only if last is None else str(last.get("revision"))
+    supersedes = only if current is None else str(current.get("revision"))
     if not generation:
         return Plan(write=True, supersedes=supersedes)
-    came_back = last is not None and last.get("status") != status
+    came_back = current is not None and current.get("status") != status
     if came_back:
         return Plan(write=True, generation=generation + 1, known_generation=generation, supersedes=supersedes)
     if force and status == "issued":
         same = [entry for entry in entries if entry.get("revision") == revision]
-        newest = last_archived(same)
+        newest = current_entry(same)
         return Plan(
             write=True,
             generation=generation + 1,

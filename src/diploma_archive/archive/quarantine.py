@@ -32,6 +32,7 @@ class QuarantineNote:
 
     diploma_id: int
     participant_id: int | None
+    user_id: int | None  # so that what is kept of a person can be found, and erased
     certificate_number: str | None
     reason: str
     seen_at: datetime
@@ -42,6 +43,7 @@ class QuarantineNote:
         return {
             "diploma_id": self.diploma_id,
             "participant_id": self.participant_id,
+            "user_id": self.user_id,
             "certificate_number": self.certificate_number,
             "reason": self.reason,
             "sha256": payload.sha256,

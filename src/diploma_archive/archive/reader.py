@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
 from diploma_archive.archive.s3_errors import error_code, status_code, store_error
-from diploma_archive.errors import Kind, StoreError
+from diploma_archive.errors import Kind, ObjectMissingError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -75,6 +75,28 @@ class Head:
     sha256: str | None
     etag: str
     storage_class: str
+    encryption: str
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What the bytes of an object are: their number and their SHA-256 (hex)."""
+
+    size: int
+    sha256: str
+
+
+def hex_of(checksum: str | None, etag: str) -> str | None:
+    """Return the SHA-256 that S3 keeps of an object, as hex, or None where it has none of the whole body.
+
+    The checksum of an object that was uploaded in parts is that of the checksums of its parts; its ETag has a dash.
+    """
+    if not checksum or "-" in etag or "-" in checksum:
+        return None
+    try:
+        return base64.b64decode(checksum, validate=True).hex()
+    except ValueError:
+        return None
 
 
 class Reader:
@@ -93,8 +115,7 @@ class Reader:
         """
         with self._translated():
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key)
-                # Not `with answer["Body"]`: that is the raw stream below botocore's checks and error translation.
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key, ChecksumMode="ENABLED")
                 with closing(answer["Body"]) as body:
                     return Stored(body.read(), answer.get("ETag", ""))
             except ClientError as error:
@@ -111,31 +132,43 @@ class Reader:
         found = self._head(key)
         if found is None:
             return None
-        checksum = found.get("ChecksumSHA256")
         return Head(
             found["ContentLength"],
-            base64.b64decode(checksum).hex() if checksum and found.get("ChecksumType") != "COMPOSITE" else None,
+            hex_of(found.get("ChecksumSHA256"), found.get("ETag", "")),
             found.get("ETag", "").strip('"'),
             found.get("StorageClass", "STANDARD"),
+            found.get("ServerSideEncryption", ""),
         )
 
     def read_into(self, key: str, file: BinaryIO) -> Payload:
         """Copy the bytes of an object into a file, hashed while they come, and return what came.
 
         Raises:
-            StoreError: S3 refused or failed, or there is no such object.
+            ObjectMissingError: S3 says that there is no such object.
+            StoreError: S3 refused or failed.
         """
         sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-        with (
-            self._translated(),
-            closing(self._client.get_object(Bucket=self._bucket, Key=self._root + key)["Body"]) as body,
-        ):
-            for chunk in body.iter_chunks(CHUNK_BYTES):
-                sha256.update(chunk)
-                md5.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
+        for chunk in self._chunks(key):
+            sha256.update(chunk)
+            md5.update(chunk)
+            size += len(chunk)
+            file.write(chunk)
         return Payload(file, sha256.hexdigest(), md5.hexdigest(), size)
+
+    def digest(self, key: str) -> Digest | None:
+        """Return size and SHA-256 of the bytes of an object, read in full, or None where S3 says that there is none.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        sha256, size = hashlib.sha256(), 0
+        try:
+            for chunk in self._chunks(key):
+                sha256.update(chunk)
+                size += len(chunk)
+        except ObjectMissingError:
+            return None
+        return Digest(size, sha256.hexdigest())
 
     def get_start(self, key: str, size: int) -> bytes | None:
         """Return the first bytes of an object, `size` at the most, or None where S3 says that there is none.
@@ -154,15 +187,6 @@ class Reader:
                 if error_code(error) == "NoSuchKey":
                     return None
                 raise
-
-    def hash_of(self, key: str) -> str:
-        """Return the SHA-256 (hex) of the bytes of an object, read in full.
-
-        Raises:
-            StoreError: S3 refused or failed, or there is no such object.
-        """
-        with self._translated():
-            return self._hash_of(key)
 
     def exists(self, key: str) -> bool:
         """Return whether there is an object of this key.
@@ -193,8 +217,6 @@ class Reader:
                         kind=Kind.FATAL,
                     )
                 for row in page.get("Contents", ()):
-                    if left is not None and left <= 0:
-                        return
                     yield Listed(
                         row["Key"].removeprefix(self._root),
                         row["Size"],
@@ -203,6 +225,8 @@ class Reader:
                         row.get("StorageClass", "STANDARD"),
                     )
                     left = left if left is None else left - 1
+                    if left == 0:
+                        return
 
     def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
         with self._translated():
@@ -213,16 +237,16 @@ class Reader:
                     return None
                 raise
 
-    def _hash_of(self, key: str) -> str:
-        digest = hashlib.sha256()
-        with closing(self._client.get_object(Bucket=self._bucket, Key=self._root + key)["Body"]) as body:
-            for chunk in body.iter_chunks(CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest()
+    def _chunks(self, key: str) -> Iterator[bytes]:
+        with self._translated():
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._root + key)
+            # Not `with answer["Body"]`: that is the raw stream below botocore's error translation.
+            with closing(answer["Body"]) as body:
+                yield from body.iter_chunks(CHUNK_BYTES)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, HTTPClientError, HTTPError) as error:
+        except (BotoCoreError, ClientError, HTTPClientError, HTTPError, RecursionError) as error:
             raise store_error(error, self._bucket) from None

@@ -6,6 +6,7 @@ Rule: a record holds documented source fields only, less the omitted ones, and n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from diploma_archive.models import Diploma
 
 FORMAT = 1
 TOOL = f"diploma-archive {__version__}"
+
+_OF_THE_RUN = frozenset({"archived_at", "run_id", "tool", "file", "supersedes", "conflict"})
+_LATER_GENERATION = re.compile(r"\.[0-9]+\.json$")
 
 Status = Literal["issued", "withdrawn"]
 Document = dict[str, Any]
@@ -123,9 +127,21 @@ def index_entry(record: Document, place: Place) -> Document:
         ) from None
 
 
-def last_archived(entries: Iterable[Document]) -> Document | None:
-    """Return the index entry that was archived last, or None where there is none."""
-    return max(entries, key=lambda entry: str(entry.get("archived_at")), default=None)
+def current_entry(entries: Iterable[Document]) -> Document | None:
+    """Return the index entry of a diploma that is current, or None where there is none (ADR 5).
+
+    Current is the newest by the source's `updated_at`, then by `archived_at`. A later generation was written because
+    the source showed that revision again: it is newer than whatever was archived before it.
+    """
+    newest, current = ("", ""), None
+    for entry in sorted(entries, key=lambda entry: str(entry.get("archived_at"))):
+        updated_at = str(entry.get("source_updated_at") or "")
+        if _LATER_GENERATION.search(str(entry.get("record"))):
+            updated_at = max(updated_at, newest[0])
+        age = (updated_at, str(entry.get("archived_at")))
+        if current is None or age >= newest:
+            newest, current = age, entry
+    return current
 
 
 def to_json(document: Document) -> bytes:
@@ -146,6 +162,28 @@ def from_json(body: bytes, what: str) -> Document:
     if not isinstance(document, dict):
         raise StoreError(f"{what} in the bucket is damaged", fix="Run diploma-archive verify to see what is wrong")
     return document
+
+
+def readable_or_empty(body: bytes) -> Document:
+    """Return a document from the bucket, or an empty one where it is damaged."""
+    try:
+        return from_json(body, "")
+    except StoreError:
+        return {}
+
+
+def tells_the_same(record: Document, ours: Document) -> bool:
+    """Return whether a record that another run wrote says what ours would: all but when, by whom and with which file.
+
+    One that does not was damaged after it was written, or written with other settings.
+    """
+    return _without_the_run(record) == _without_the_run(ours)
+
+
+def _without_the_run(record: Document) -> Document:
+    kept = {name: value for name, value in record.items() if name not in _OF_THE_RUN}
+    source = kept.get("source")
+    return {**kept, "source": {**source, "listed_at": None}} if isinstance(source, dict) else kept
 
 
 def utc_text(moment: datetime) -> str:

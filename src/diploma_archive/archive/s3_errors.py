@@ -11,6 +11,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
@@ -22,7 +23,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from diploma_archive.errors import Kind, StoreError
+from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
 
 _CREDENTIALS = (
     NoCredentialsError,
@@ -90,6 +91,13 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
             fix="Check AWS_ENDPOINT_URL_S3 and the network",
             kind=Kind.FATAL,
         )
+    if isinstance(error, FlexibleChecksumError):
+        return IntegrityError(
+            "an object in the bucket is not what S3's own checksum of it says",
+            fix="Run diploma-archive verify to see what is wrong",
+        )
+    if isinstance(error, RecursionError):  # botocore follows a redirect that names no region, again and again
+        return _other_region(bucket)
     if isinstance(error, NoRegionError):
         return StoreError("no AWS region is set", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL)
     if isinstance(error, ReadTimeoutError):
@@ -107,6 +115,12 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
     )
 
 
+def _other_region(bucket: str) -> StoreError:
+    return StoreError(
+        f"the bucket {bucket} lies in another region", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL
+    )
+
+
 def _from_answer(error: ClientError, bucket: str) -> StoreError:
     code, status = error_code(error), status_code(error)
     operation = getattr(error, "operation_name", "request")
@@ -115,6 +129,11 @@ def _from_answer(error: ClientError, bucket: str) -> StoreError:
             f"the bucket {bucket} does not exist at this endpoint",
             fix="Check ARCHIVE_BUCKET, AWS_ENDPOINT_URL_S3 and the account of the credentials",
             kind=Kind.FATAL,
+        )
+    # S3 names its errors; a bare number is what botocore makes of an answer without a name, as to every HEAD.
+    if status == 401 or (code.isdigit() and status < 500 and not operation.startswith("Head")):
+        return StoreError(
+            f"what answers at the S3 endpoint is no S3 ({status})", fix="Check AWS_ENDPOINT_URL_S3", kind=Kind.FATAL
         )
     if code in _CREDENTIAL_CODES:
         return StoreError(
@@ -125,11 +144,18 @@ def _from_answer(error: ClientError, bucket: str) -> StoreError:
     if code == "RequestTimeTooSkewed":
         return StoreError("this machine's clock is wrong", fix="Set the clock (NTP) and start again", kind=Kind.FATAL)
     if code in _REGION_CODES:
-        return StoreError(
-            f"the bucket {bucket} lies in another region", fix="Set AWS_REGION to the bucket's region", kind=Kind.FATAL
+        return _other_region(bucket)
+    if code == "NoSuchKey":
+        return ObjectMissingError("there is no such object in the bucket")
+    if code == "InvalidObjectState":
+        return ObjectRefusedError(
+            "an object lies in cold storage and cannot be read now",
+            fix="Restore it in S3 (restore-object) and start again",
+            kind=Kind.ITEM,
         )
-    if status in (401, 403) or code == "AccessDenied":
-        return StoreError(
+    if status == 403 or code == "AccessDenied":
+        kind = ObjectRefusedError if operation in ("GetObject", "HeadObject") else StoreError
+        return kind(
             f"S3 refuses {operation} on the bucket {bucket}",
             fix="Give the credentials s3:ListBucket on the bucket and s3:GetObject and s3:PutObject on its objects "
             "(deployments/README.md has the policy)",

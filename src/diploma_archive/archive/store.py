@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import base64
 import time
+from datetime import UTC, datetime
 from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from diploma_archive.archive.reader import Payload, Reader
+from diploma_archive.archive.object_lock import ObjectLock, refuse_without_object_lock
+from diploma_archive.archive.reader import Digest, Head, Payload, Reader, hex_of
 from diploma_archive.archive.s3_errors import error_code, status_code
 from diploma_archive.errors import IntegrityError, StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
 JSON_TYPE = "application/json"
 PDF_TYPE = "application/pdf"
@@ -33,7 +40,22 @@ class Created(Enum):
 
 
 class Store(Reader):
-    """The objects below one prefix of one bucket, with create-only writes."""
+    """The objects below one prefix of one bucket, with create-only writes; the evidence is locked where `lock` says."""
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str, lock: ObjectLock | None = None) -> None:
+        super().__init__(client, bucket, prefix)
+        self._lock = lock
+
+    def check_lock(self) -> None:
+        """Check, where objects are to be locked, that the bucket can do it; warn where nobody could erase them.
+
+        Raises:
+            StoreError: it cannot, or S3 failed.
+        """
+        if self._lock is not None:
+            self._lock.warn()
+            with self._translated():
+                refuse_without_object_lock(self._client, self._bucket)
 
     def compare(self, key: str, payload: Payload) -> Created | None:
         """Return whether the object of this key has our bytes (SAME) or others (OTHER); None: there is none.
@@ -41,8 +63,8 @@ class Store(Reader):
         Raises:
             StoreError: S3 refused or failed.
         """
-        with self._translated():
-            return None if self._head(key) is None else self._compare_existing(key, payload)
+        head = self.head(key)
+        return None if head is None else self._compare_with(head, key, payload)
 
     def create(self, key: str, payload: Payload, content_type: str, *, look_first: bool = False) -> Created:
         """Store an object unless one of this key exists, and compare what S3 holds with what was sent.
@@ -57,22 +79,24 @@ class Store(Reader):
             IntegrityError: S3 holds other bytes than were sent.
             StoreError: S3 refused or failed.
         """
+        if look_first:
+            found = self.compare(key, payload)
+            if found is not None:
+                return found
         with self._translated():
-            if look_first and self._head(key) is not None:
-                return self._compare_existing(key, payload)
             try:
                 answer = self._put(key, payload, content_type)
             except ClientError as error:
                 if status_code(error) != 412:
                     raise
-                return self._compare_existing(key, payload)
-            echoed = answer.get("ChecksumSHA256")
-            if not self._as_sent(key, payload, echoed, answer.get("ETag", ""), answer.get("ServerSideEncryption", "")):
-                raise IntegrityError(
-                    "S3 holds other bytes than were sent; they are not counted as archived",
-                    fix="Check the network and the S3 server; the next run tries again",
-                )
-            return Created.NEW
+                found = self.compare(key, payload)
+                if found is None:
+                    raise StoreError(
+                        "an object that S3 said exists is gone again", fix="The next run tries again"
+                    ) from None
+                return found
+        self._check_stored(key, payload, answer)
+        return Created.NEW
 
     def replace(self, key: str, body: bytes, etag: str | None) -> bool:
         """Store an object if it still is the one with this ETag (None: if there is none yet).
@@ -81,41 +105,33 @@ class Store(Reader):
             False where another run was faster; nothing was stored then.
 
         Raises:
+            IntegrityError: S3 holds other bytes than were sent.
             StoreError: S3 refused or failed.
         """
         payload = Payload.of(body)
-        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
         with self._translated():
             try:
-                self._client.put_object(
-                    Bucket=self._bucket,
-                    Key=self._root + key,
-                    Body=body,
-                    ContentType=JSON_TYPE,
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=_base64(payload.sha256),
-                    **condition,  # type: ignore[arg-type]
-                )
+                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **_digests(payload), **condition)
             except ClientError as error:
                 if status_code(error) in (404, 409, 412):
                     # After a lost answer boto3's own retry meets what we just wrote.
                     stored = self.get(key)
                     return stored is not None and stored.body == body
                 raise
+        self._check_stored(key, payload, answer)
         return True
 
-    def _put(self, key: str, payload: Payload, content_type: str) -> dict[str, str]:
+    def _put(self, key: str, payload: Payload, content_type: str) -> PutObjectOutputTypeDef:
         for left in reversed(range(CONFLICT_TRIES)):
             try:
-                return self._client.put_object(  # type: ignore[return-value]
-                    Bucket=self._bucket,
-                    Key=self._root + key,
+                return self._put_object(
+                    key,
                     Body=payload.rewound(),
                     ContentLength=payload.size,
                     ContentType=content_type,
                     IfNoneMatch="*",
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=_base64(payload.sha256),
+                    **_digests(payload),
                 )
             except ClientError as error:
                 retried = status_code(error) == 409 or error_code(error) in _DIGEST_CODES
@@ -124,31 +140,46 @@ class Store(Reader):
                 time.sleep(0.05 * 2 ** (CONFLICT_TRIES - left))
         raise AssertionError("the loop above returns or raises")
 
-    def _compare_existing(self, key: str, payload: Payload) -> Created:
-        head = self._head(key)
-        if head is None:
-            raise StoreError("an object that S3 said exists is gone again", fix="The next run tries again")
-        if head["ContentLength"] != payload.size:
-            return Created.OTHER
-        same = self._as_sent(
-            key, payload, head.get("ChecksumSHA256"), head.get("ETag", ""), head.get("ServerSideEncryption", "")
-        )
-        return Created.SAME if same else Created.OTHER
+    def _put_object(self, key: str, **arguments: Any) -> PutObjectOutputTypeDef:
+        lock = self._lock.put_arguments(key, datetime.now(UTC)) if self._lock else {}
+        try:
+            return self._client.put_object(Bucket=self._bucket, Key=self._root + key, **lock, **arguments)
+        except ClientError as error:
+            refusal = self._lock.refusal(error) if self._lock and lock else None
+            if refusal is not None:
+                raise refusal from None
+            raise
 
-    def _as_sent(self, key: str, payload: Payload, checksum: str | None, etag: str, encryption: str) -> bool:
+    def _check_stored(self, key: str, payload: Payload, answer: PutObjectOutputTypeDef) -> None:
+        head = Head(
+            payload.size,
+            hex_of(answer.get("ChecksumSHA256"), answer.get("ETag", "")),
+            answer.get("ETag", "").strip('"'),
+            "",
+            answer.get("ServerSideEncryption", ""),
+        )
+        if self._compare_with(head, key, payload) is not Created.SAME:
+            raise IntegrityError(
+                "S3 holds other bytes than were sent; they are not counted as archived",
+                fix="Check the network and the S3 server; the next run tries again",
+            )
+
+    def _compare_with(self, head: Head, key: str, payload: Payload) -> Created:
         """Return whether S3 holds our bytes: the cheapest proof that the server offers decides.
 
         An ETag that is the body's MD5 is computed by the server from what it got. A checksum alone may be no more
         than an echo of our header (moto), unless the ETag cannot be an MD5, as under KMS encryption.
         """
-        if checksum is not None and checksum != _base64(payload.sha256):
-            return False
-        if etag.strip('"').lower() == payload.md5:
-            return True
-        if checksum is not None and encryption.startswith("aws:kms"):
-            return True
-        return self._hash_of(key) == payload.sha256
+        if head.size != payload.size or head.sha256 not in (None, payload.sha256):
+            return Created.OTHER
+        proven = head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms"))
+        return Created.SAME if proven or self.digest(key) == Digest(payload.size, payload.sha256) else Created.OTHER
 
 
-def _base64(sha256_hex: str) -> str:
-    return base64.b64encode(bytes.fromhex(sha256_hex)).decode("ascii")
+def _digests(payload: Payload) -> dict[str, Any]:
+    """Return what S3 checks the body against; servers that ignore the SHA-256 know the older MD5 (rclone does)."""
+    return {
+        "ContentMD5": base64.b64encode(bytes.fromhex(payload.md5)).decode("ascii"),
+        "ChecksumAlgorithm": "SHA256",
+        "ChecksumSHA256": base64.b64encode(bytes.fromhex(payload.sha256)).decode("ascii"),
+    }

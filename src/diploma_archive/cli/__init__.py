@@ -9,7 +9,21 @@ from typing import Any
 
 import typer
 
-from diploma_archive.cli import sandbox, sync  # noqa: F401  each adds its commands to the program
+from diploma_archive.cli import (  # noqa: F401  each adds its commands to the program
+    doctor,
+    erase,
+    export,
+    find,
+    rebuild_index,
+    reconcile,
+    restore,
+    retention,
+    sandbox,
+    show,
+    subject,
+    sync,
+    verify,
+)
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError, say
 

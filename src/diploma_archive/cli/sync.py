@@ -14,12 +14,11 @@ import typer
 from rich.console import Console
 
 from diploma_archive.cli.app import app
+from diploma_archive.cli.choosing import chosen_selection
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.errors import SettingsError
-from diploma_archive.frontcore.timestamps import read_filter_time
 from diploma_archive.progress import RunDisplay
 from diploma_archive.run import Run, open_run
-from diploma_archive.selection import Scope, Selection, choose
+from diploma_archive.selection import Scope, Selection
 from diploma_archive.settings import Settings, load_settings
 
 
@@ -47,7 +46,8 @@ def sync(
 ) -> None:
     """Archive diplomas. Alone: what changed since the last time (moves the cursor)."""
     with reporting(as_json) as counts:
-        selection = _selection(everything, participant or [], user or [], updated_since)
+        chosen = chosen_selection(everything, participant or [], user or [], updated_since)
+        selection = chosen or Selection(Scope.INCREMENTAL)
         settings = load_settings()
         run = asyncio.run(_sync(settings, selection, force=force, dry_run=dry_run, counts=counts))
         if as_json:
@@ -61,25 +61,6 @@ def sync(
             )
         if not run.tally.is_green:
             raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _selection(everything: bool, participants: list[str], users: list[str], updated_since: str | None) -> Selection:
-    chosen = [name for name, given in (("--participant", participants), ("--user", users)) if given]
-    chosen += ["--updated-since"] if updated_since is not None else []
-    if everything and chosen:
-        raise SettingsError(f"--all and {chosen[0]} exclude each other", fix="Leave one of them out")
-    if updated_since is not None:
-        if len(chosen) > 1:
-            raise SettingsError(f"--updated-since and {chosen[0]} exclude each other", fix="Leave one of them out")
-        since = read_filter_time(updated_since)
-        if since is None:
-            raise SettingsError(
-                "--updated-since is no date that exists", fix='Write it as "2026-03-01" or "2026-03-01 12:00:00"'
-            )
-        return Selection(Scope.BACKFILL, filters=(("updated_at_min", since),))
-    if chosen:
-        return choose(participants, users)
-    return Selection(Scope.FULL if everything else Scope.INCREMENTAL)
 
 
 async def _sync(settings: Settings, selection: Selection, *, force: bool, dry_run: bool, counts: dict[str, Any]) -> Run:

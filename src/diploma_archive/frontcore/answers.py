@@ -15,6 +15,7 @@ import httpx
 from diploma_archive.errors import KeyRefusedError, Kind, ListingError, SourceError
 
 MAX_ANSWER_BYTES = 8_000_000  # 250 participants are some 500 kB, a person's diplomas some 2 kB each
+MAX_VALUES = 300_000  # in one answer, roughly; 250 participants have some 15,000. Empty ones take memory, not bytes.
 _SPEAKS_OF_THE_KEY = re.compile(r"(?i)api[\s_-]*key|unauthori[sz]ed|forbidden")
 
 
@@ -98,6 +99,8 @@ def _next_page(pagination: Any) -> int | None:
 
 
 def _parse(body: bytes, status: int) -> Any:
+    if sum(map(body.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise ListingError(f"FrontCore's answer has more than {MAX_VALUES} values")
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

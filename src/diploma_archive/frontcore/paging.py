@@ -10,7 +10,10 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
+from diploma_archive.errors import ListingError
+
 PAGE_LIMIT = 250  # the most that FrontCore gives (FRONTCORE.md)
+MAX_REPEATED_PAGES = 10  # as many pages in a row may hold known rows alone, where the server names a next one
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Paging:
     _pages_taken: int = 0
     _unreadable_pages: int = 0  # since the last readable id: `since_id` cannot step over them, `page` can
     _catch_up_to_page: int = 0
+    _repeated_pages: int = 0
     _last_id: int = 0
     # Ids given so far: 8 bytes each while they ascend; a set only where the server forces paging by number.
     _given: array[int] = field(default_factory=lambda: array("q"))
@@ -46,6 +50,9 @@ class Paging:
             ids: the ids of the page, in its order.
             next_page: the page that the server names as the next one, where it names one.
             has_new_unreadable: the page has rows without a readable id that were not seen before; it is not the end.
+
+        Raises:
+            ListingError: the server goes on naming a next page and repeats what it gave: nobody knows what is missing.
         """
         if self._by_page:
             return self._take_page(ids, next_page, has_new_unreadable)
@@ -64,7 +71,13 @@ class Paging:
     def _take_page(self, ids: list[int], next_page: int | None, has_new_unreadable: bool) -> set[int]:
         new = set(ids) - self._seen
         self._seen |= new
-        self.done = not new and not has_new_unreadable and (not ids or self._page > self._catch_up_to_page)
+        nothing_new = not new and not has_new_unreadable and (not ids or self._page > self._catch_up_to_page)
+        # Rows inserted meanwhile push known ones onto this page: where the server names a next page, there is more.
+        promised = bool(ids) and next_page is not None
+        self._repeated_pages = self._repeated_pages + 1 if nothing_new and promised else 0
+        if (self._repeated_pages and (next_page or 0) <= self._page) or self._repeated_pages > MAX_REPEATED_PAGES:
+            raise ListingError("FrontCore names a next page and gives the same rows again")
+        self.done = nothing_new and not promised
         self._page = next_page if next_page and next_page > self._page else self._page + 1
         return new
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import logging
 import re
 
+from diploma_archive.plain_text import without_controls
+
 _TOKEN = re.compile(r"(?i)([?&](?:token|stream|X-Amz-[A-Za-z-]+)=)[^&\s\"']+")
 _KEY_HEADER = re.compile(r"(?i)(x-api-key['\"]?\s*[:,=]?\s*(?:b?['\"])?)[^\s\"',)]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 QUIET_LOGGERS = ("httpx", "httpcore")
 
 
 def redact(text: str) -> str:
     """Return text without the values of tokens and keys, on one line, without control characters."""
-    text = _KEY_HEADER.sub(r"\1[hidden]", _TOKEN.sub(r"\1[hidden]", text))
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return without_controls(_KEY_HEADER.sub(r"\1[hidden]", _TOKEN.sub(r"\1[hidden]", text)))
 
 
 class RedactingFilter(logging.Filter):

@@ -120,7 +120,10 @@ class FrontCore:
                 else:
                     rows.setdefault(participant.id, participant)
                     digests.setdefault(participant.id, _digest(raw))
-            new = paging.take(list(rows), answer.next_page, has_new_unreadable=bool(problems))
+            try:
+                new = paging.take(list(rows), answer.next_page, has_new_unreadable=bool(problems))
+            except ListingError as error:
+                raise fatal(error, "the participants cannot be listed") from None
             if new or problems:
                 yield ParticipantPage([row for key, row in rows.items() if key in new], problems, digests)
 

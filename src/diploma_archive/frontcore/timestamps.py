@@ -1,31 +1,14 @@
-"""FrontCore's three ways to write a time (FRONTCORE.md), as naive Europe/Oslo, which its filters take."""
+"""FrontCore's times, as its filters take them: naive Europe/Oslo; reading them is `source_time`'s."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-SOURCE_ZONE = ZoneInfo("Europe/Oslo")
+from diploma_archive.source_time import SOURCE_ZONE, source_time, to_source_time
+
+__all__ = ["FILTER_FORMAT", "SOURCE_ZONE", "read_filter_time", "source_time", "to_source_time"]
+
 FILTER_FORMAT = "%Y-%m-%d %H:%M:%S"
-
-
-def to_source_time(raw: str | None) -> datetime | None:
-    """Return a time as naive Europe/Oslo, or None where it says nothing that can be read."""
-    try:
-        moment = datetime.fromisoformat((raw or "").strip())
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return moment.replace(microsecond=0)
-    try:
-        return source_time(moment)
-    except (OverflowError, ValueError):
-        return None
-
-
-def source_time(moment: datetime) -> datetime:
-    """Return a moment as naive Europe/Oslo."""
-    return moment.astimezone(SOURCE_ZONE).replace(tzinfo=None, microsecond=0)
 
 
 def read_filter_time(text: str) -> str | None:

@@ -182,6 +182,10 @@ def resolved(**parameters: Any) -> dict[str, dict[str, Any]]:
                 return value_of(argument[0]) == value_of(argument[1])
             if name == "Fn::Not":
                 return not value_of(argument[0])
+            if name == "Fn::And":
+                return all(map(value_of, argument))
+            if name == "Condition":
+                return value_of(document["Conditions"][argument])
             if name == "Fn::If":
                 return value_of(argument[1 if value_of(document["Conditions"][argument[0]]) else 2])
             assert not name.startswith("Fn::"), f"teach this test {name}"

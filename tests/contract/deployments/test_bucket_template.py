@@ -34,6 +34,7 @@ from tests.support.world import PREFIX, Bucket, World
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "lockable": {"ObjectLock": "enabled"},
     "governance": {"ObjectLock": "GOVERNANCE", "ObjectLockYears": 3},
     "compliance": {"ObjectLock": "COMPLIANCE", "ObjectLockYears": 7},
     "own key and access logs": {"KmsKeyArn": KEY, "AccessLogBucket": "acme-logs"},
@@ -103,6 +104,7 @@ def test_it_deploys(cloud: Cloud, kind: str) -> None:
     wanted = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY} if "KmsKeyArn" in KINDS[kind] else None
     assert rule["ApplyServerSideEncryptionByDefault"] == (wanted or {"SSEAlgorithm": "AES256"})
     assert ("KeyPolicyArn" in outputs) == ("KmsKeyArn" in KINDS[kind])
+    assert ("LockPolicyArn" in outputs) == ("ObjectLock" in KINDS[kind])
 
 
 def test_the_bucket_stays_when_the_stack_goes(cloud: Cloud) -> None:
@@ -120,7 +122,7 @@ def test_the_bucket_stays_when_the_stack_goes(cloud: Cloud) -> None:
 def test_the_policies_are_those_of_the_json_files(cloud: Cloud) -> None:
     """Template and JSON files give the same rights: what IAM holds after a deployment is the filled-in file."""
     name = f"acme-{uuid4().hex[:8]}"
-    outputs, iam = deploy(cloud, name, KmsKeyArn=KEY), cloud.client("iam")
+    outputs, iam = deploy(cloud, name, KmsKeyArn=KEY, ObjectLock="enabled"), cloud.client("iam")
     given = {
         output.removesuffix("PolicyArn").lower(): iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
         for output, arn in outputs.items()
@@ -197,6 +199,21 @@ def test_under_object_lock_a_run_archives_and_nothing_can_be_removed(
         assert bucket.client.head_object(**where)["ObjectLockMode"] == mode
         with pytest.raises(ClientError, match="AccessDenied"):
             bucket.client.delete_object(**where)
+
+
+def test_a_lockable_bucket_locks_what_the_setting_says_and_nothing_by_itself(
+    s3: LocalS3, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `enabled` the program's own setting decides: diplomas are locked, the cursor and the receipts are not."""
+    bucket, wanted = make(s3, ObjectLock="enabled")
+    assert wanted["ObjectLockEnabled"] is True
+    assert "ObjectLockConfiguration" not in wanted
+    world = world_in(bucket, s3, sandbox, monkeypatch)
+    world.settings.update(object_lock_mode="governance", retain_years=2)
+    assert world.counts() == {"archived": 6}
+    heads = {key: bucket.client.head_object(Bucket=bucket.name, Key=f"{PREFIX}/{key}") for key in bucket.keys_below()}
+    locked = {key for key, head in heads.items() if "ObjectLockMode" in head}
+    assert locked == {key for key in heads if key.startswith(("diplomas/", "certificates/"))}
 
 
 def test_the_template_refuses_prefixes_that_would_widen_the_policies() -> None:

@@ -162,7 +162,7 @@ def test_the_reader_can_only_read(cloud: Cloud, bucket: str) -> None:
     assert is_refused(lambda: reader.delete_object(Bucket=bucket, Key=key))
 
 
-def test_the_eraser_can_remove_every_version_and_write_nothing(cloud: Cloud, bucket: str) -> None:
+def test_the_eraser_can_remove_every_version_and_replace_nothing(cloud: Cloud, bucket: str) -> None:
     """Erasure removes a file for good, only below the prefix, and cannot put anything in its place."""
     key, s3 = f"{PREFIX}/diplomas/s-1/c-1/a.pdf", cloud.client("s3")
     for body in (b"first", b"second"):
@@ -176,6 +176,28 @@ def test_the_eraser_can_remove_every_version_and_write_nothing(cloud: Cloud, buc
     assert "Versions" not in s3.list_object_versions(Bucket=bucket, Prefix=key)
     assert is_refused(lambda: eraser.put_object(Bucket=bucket, Key=key, Body=b"third"))
     assert is_refused(lambda: eraser.delete_object(Bucket=bucket, Key="other/there"))
+
+
+def test_erase_needs_no_more_than_its_policy(cloud: Cloud, bucket: str, sandbox: Sandbox) -> None:
+    """A whole erasure, with receipt and mark, runs with the eraser's policy; the archiver's own is refused."""
+    world = cloud.world(sandbox, filled("archiver", bucket), bucket)
+    assert sync(world)[0] == 0
+    secret = {"ARCHIVE_SUPPRESSION_KEY": "a-suppression-key-of-enough-characters"}
+
+    def erase(who: dict[str, str]) -> Any:
+        credentials = {f"ERASURE_{name}": who[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        return world.command("erase", "--certificate", "ABC123456", "--confirm", "--json", **credentials, **secret)
+
+    before = world.bucket.keys_below()
+    done = erase(cloud.user(filled("archiver", bucket)))
+    assert done.returncode == 3, done.stdout
+    assert "eraser.json" in done.stderr
+    assert world.bucket.keys_below() == before
+    done = erase(cloud.user(filled("eraser", bucket)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["complete"] is True
+    assert not [key for key in world.bucket.keys_below() if "ABC123456" in key]
+    assert world.bucket.keys_below("suppressed/")
 
 
 @pytest.fixture
@@ -239,6 +261,16 @@ def test_the_conditions_refuse_overwriting_and_looking_around() -> None:
         assert not allows(policy, "s3:ListBucket", bucket, **prefix)
 
 
+def test_the_eraser_writes_receipts_and_marks_and_nothing_else() -> None:
+    """What moto does not check: PutObject reaches erasures/ and suppressed/ only, and only to create."""
+    policy, bucket = filled("eraser", "acme"), f"arn:aws:s3:::acme/{PREFIX}"
+    for folder in ("erasures", "suppressed"):
+        assert allows(policy, "s3:PutObject", f"{bucket}/{folder}/a.json", if_none_match="*")
+        assert not allows(policy, "s3:PutObject", f"{bucket}/{folder}/a.json")
+    for key in ("archive.json", "diplomas/s-1/c-1/a.json", "state/cursor.json", "runs/a.json"):
+        assert not allows(policy, "s3:PutObject", f"{bucket}/{key}", if_none_match="*")
+
+
 def test_the_policies_give_these_actions_and_no_others() -> None:
     """The lists of rights are short enough to be read here: no wildcard, no bucket settings, no way round a lock."""
     given = {
@@ -248,10 +280,13 @@ def test_the_policies_give_these_actions_and_no_others() -> None:
         for file in POLICIES.glob("*.json")
     }
     read = {"s3:ListBucket", "s3:GetObject"}
+    locks = {"s3:GetObjectRetention", "s3:GetObjectLegalHold"}
+    versions = {"s3:ListBucketVersions", "s3:GetObjectVersion"}
     assert given == {
         "archiver": {*read, "s3:PutObject"},
         "reader": read,
-        "eraser": {*read, "s3:ListBucketVersions", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"},
+        "eraser": {*read, *versions, *locks, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"},
+        "lock": {"s3:GetBucketObjectLockConfiguration", "s3:PutObjectRetention"},
         "key": {"kms:GenerateDataKey", "kms:Decrypt"},
     }
 

@@ -1,0 +1,91 @@
+"""Records whose index entry a crash lost: found and indexed before anything is decided from the index.
+
+Rule: only a record whose file is there is indexed; what is damaged is left to `verify`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from diploma_archive.archive.commit import put_index_entry
+from diploma_archive.archive.folders import grouped
+from diploma_archive.archive.keys import CERTIFICATES, DIPLOMAS, IndexName, Place, read_index_name
+from diploma_archive.archive.reader import Digest, Listed, Reader
+from diploma_archive.archive.record import Document
+from diploma_archive.archive.store import Store
+from diploma_archive.archive.verification.record_check import check_record
+from diploma_archive.errors import Kind, StoreError
+
+log = logging.getLogger("diploma_archive.archive")
+
+
+def unindexed_records(reader: Reader) -> Iterator[tuple[Place, str]]:
+    """Yield place and key of each record of the whole archive that has no index entry, from LIST alone.
+
+    Memory: 8 bytes of hash for each record.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    indexed = {
+        hash((row.key.split("/")[1], _ending(name)))
+        for row in reader.list(CERTIFICATES)
+        if (name := read_index_name(row.key)) is not None
+    }
+    for place, key in _records(reader.list(DIPLOMAS)):
+        if hash((place.certificate, key.rpartition("/")[2])) not in indexed:
+            yield place, key
+
+
+def unindexed_in(reader: Reader, place: Place, names: Iterable[IndexName]) -> Iterator[tuple[Place, str]]:
+    """Yield those of one certificate folder; `names` is what the index has of the certificate.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    indexed = {_ending(name) for name in names}
+    for found, key in _records(reader.list(f"{DIPLOMAS}{place.serial}/{place.certificate}/")):
+        if key.rpartition("/")[2] not in indexed:
+            yield found, key
+
+
+def index_records(store: Store, records: Iterable[tuple[Place, str]], omitted: tuple[str, ...]) -> list[IndexName]:
+    """Write the index entries of these records, where they are whole and their files are there; return their names.
+
+    Args:
+        omitted: the setting `ARCHIVE_OMIT_FIELDS`.
+
+    Raises:
+        StoreError: S3 refused or failed in a way that concerns more than one record.
+    """
+    written = []
+    for place, key in records:
+        try:
+            stored = store.get(key)
+            checked = "it is gone" if stored is None else check_record(key, stored.body, omitted=omitted)
+            if isinstance(checked, str) or not _has_its_file(store, checked.document):
+                log.warning("a record without its index entry is not whole; diploma-archive verify names it")
+                continue
+            record = put_index_entry(store, place, checked.document).record
+            written.append(IndexName(record["diploma_id"], record["revision"], record["generation"]))
+        except StoreError as error:
+            if error.kind is Kind.FATAL:
+                raise
+            log.warning("a record without its index entry could not be indexed: %s", error.diagnostics())
+    return written
+
+
+def _has_its_file(store: Store, record: Document) -> bool:
+    file = record["file"]
+    return file is None or store.digest(file["key"]) == Digest(file["size"], file["sha256"])
+
+
+def _records(rows: Iterable[Listed]) -> Iterator[tuple[Place, str]]:
+    for folder in grouped(rows):
+        for key in folder.records:
+            yield folder.place, key
+
+
+def _ending(name: IndexName) -> str:
+    return name.key("").rpartition("/")[2].partition(".")[2]

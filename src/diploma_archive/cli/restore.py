@@ -1,0 +1,61 @@
+"""`diploma-archive restore`: an export back into an empty bucket."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diploma_archive.archive.opening import open_target
+from diploma_archive.archive.restore import Restored, restore
+from diploma_archive.cli.app import app
+from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
+from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.plain_text import without_controls
+from diploma_archive.settings import load_archive_settings
+
+
+@app.command("restore")
+def restore_command(
+    source: Annotated[Path, typer.Option("--from", help="The folder of an export.", metavar="DIR")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, as the last line.")] = False,
+) -> None:
+    """Bring an export back into the empty bucket or prefix that ARCHIVE_BUCKET and ARCHIVE_PREFIX name."""
+    with reporting(as_json):
+        where, access = load_archive_settings()
+        with open_target(where, access) as store:
+            done = restore(source, store, prefix=where.prefix, workers=where.concurrency, tell=Teller())
+        if as_json:
+            print_result(json.dumps(_document(done)))
+        else:
+            _print(done)
+        if not done.is_complete:
+            raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _print(done: Restored) -> None:
+    for key, reason in done.named[:MAX_PROBLEM_LINES]:
+        sys.stderr.write(f"not restored: {without_controls(key)}: {reason}\n")
+    if done.not_in_the_export:
+        sys.stderr.write(f"{done.not_in_the_export} objects are not in the export (see its not-exported.csv)\n")
+    if done.is_part:
+        sys.stderr.write("the export holds chosen diplomas only, not the whole archive\n")
+    there = f", {done.already_there} were there already" if done.already_there else ""
+    problems = f", {done.not_restored} not restored" if done.not_restored else ""
+    print_result(f"{done.created} objects restored, {done.bytes} bytes{there}{problems}")
+
+
+def _document(done: Restored) -> dict[str, Any]:
+    return {
+        "created": done.created,
+        "already_there": done.already_there,
+        "differing": done.differing,
+        "failed": done.failed,
+        "bytes": done.bytes,
+        "not_in_the_export": done.not_in_the_export,
+        "is_part": done.is_part,
+        "not_restored": [{"key": key, "reason": reason} for key, reason in done.named],
+    }

@@ -1,0 +1,139 @@
+"""`diploma-archive verify`: is everything in the bucket what it was?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from diploma_archive.archive import signature
+from diploma_archive.archive import verify as verifying
+from diploma_archive.archive.opening import open_reader, read_identity
+from diploma_archive.archive.record import Document
+from diploma_archive.archive.verification import rendering
+from diploma_archive.archive.verification.choice import Choice, one_certificate, sample
+from diploma_archive.cli.app import app
+from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.errors import SettingsError
+from diploma_archive.settings import load_archive_settings
+
+
+@app.command()
+def verify(
+    full: Annotated[bool, typer.Option("--full", help="Read and hash every byte, not just S3's checksums.")] = False,
+    share: Annotated[
+        str | None,
+        typer.Option("--sample", help="Check a part, another one each day; 2% covers all in 50 days.", metavar="2%"),
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Check the certificates with keys that begin so.", metavar="KEY")
+    ] = None,
+    certificate: Annotated[str | None, typer.Option(help="Check one certificate number.", metavar="C")] = None,
+    chain: Annotated[
+        bool | None,
+        typer.Option(
+            "--chain/--no-chain",
+            help="Read the run reports too: shows diplomas of which everything is gone. Default: on for everything.",
+            show_default=False,
+        ),
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option("--sign", help="Sign the chain with this Ed25519 key (PEM).", metavar="KEYFILE")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="Check a signature with this Ed25519 public key (PEM).", metavar="FILE")
+    ] = None,
+    signature_file: Annotated[
+        Path | None, typer.Option("--signature", help="The signature to write or to check.", metavar="FILE")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, as the last line.")] = False,
+) -> None:
+    """Check that every diploma in the bucket is there and unaltered. Alone: everything, without reading the PDFs."""
+    with reporting(as_json):
+        where, access = load_archive_settings()
+        choice = _choice(share, prefix, certificate, where.prefix)
+        seal = _Seal.of(private_key, public_key, signature_file)
+        if seal is not None and chain is False:
+            raise SettingsError("a signature is about the chain", fix="Leave --no-chain out")
+        with_chain = (choice.is_everything or seal is not None) if chain is None else chain
+        order = verifying.Order(choice, full, with_chain, where.omit_fields, where.concurrency)
+        with open_reader(where, access) as reader:
+            with _progress() as progress:
+                result = verifying.verify(reader, order, progress)
+            if seal is not None:
+                seal.apply(result, read_identity(reader))
+        print_result(json.dumps(result.to_dict()) if as_json else rendering.report(result))
+        if result.findings:
+            raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@dataclass(frozen=True)
+class _Seal:
+    """What is to be done about signatures; keys are read before the work begins."""
+
+    path: Path
+    private: Ed25519PrivateKey | None = None
+    public: Ed25519PublicKey | None = None
+    document: Document | None = None
+
+    @classmethod
+    def of(cls, private: Path | None, public: Path | None, path: Path | None) -> _Seal | None:
+        if private is None and public is None and path is None:
+            return None
+        if path is None or (private is None) == (public is None):
+            raise SettingsError(
+                "--signature goes with either --sign or --public-key", fix="Name the file of the signature and one key"
+            )
+        if private is not None:
+            signature.check_writable(path)
+            return cls(path, private=signature.read_private_key(private))
+        assert public is not None  # noqa: S101  tells mypy what the condition above says
+        return cls(path, public=signature.read_public_key(public), document=signature.read_signature(path))
+
+    def apply(self, result: verifying.Verification, identity: Document) -> None:
+        if result.chain is None:
+            return
+        if self.public is not None and self.document is not None:
+            result.add(signature.check_signature(self.document, self.public, result.chain, identity))
+        elif self.private is not None and result.chain_holds:
+            document = signature.sign(result.chain, identity, self.private, signed_at=datetime.now(UTC))
+            signature.write_signature(self.path, document)
+            Console(stderr=True).print(f"signed: {self.path}", highlight=False, markup=False, soft_wrap=True)
+        else:
+            Console(stderr=True).print("NOT signed: something is wrong with the chain", highlight=False)
+
+
+def _choice(share: str | None, prefix: str | None, certificate: str | None, root: str) -> Choice:
+    given = {"--sample": share, "--prefix": prefix, "--certificate": certificate}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise SettingsError(f"{named[0]} and {named[1]} exclude each other", fix="Leave one of them out")
+    if share is not None:
+        return sample(share, datetime.now(UTC).date())
+    if certificate is not None:
+        return one_certificate(certificate)
+    if prefix is not None and not prefix.strip():
+        raise SettingsError("--prefix is empty", fix="Write the beginning of a key such as diplomas/s-2024")
+    # Keys are relative to ARCHIVE_PREFIX; whoever copies one from the console has it whole.
+    return Choice(prefix=(prefix or "").removeprefix(f"{root}/"))
+
+
+@contextmanager
+def _progress() -> Iterator[verifying.Progress]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn("Verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,27 @@
+"""FrontCore's three ways to write a time (FRONTCORE.md), as naive Europe/Oslo."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+SOURCE_ZONE = ZoneInfo("Europe/Oslo")
+
+
+def to_source_time(raw: str | None) -> datetime | None:
+    """Return a time as naive Europe/Oslo, or None where it says nothing that can be read."""
+    try:
+        moment = datetime.fromisoformat((raw or "").strip())
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(microsecond=0)
+    try:
+        return source_time(moment)
+    except (OverflowError, ValueError):
+        return None
+
+
+def source_time(moment: datetime) -> datetime:
+    """Return a moment as naive Europe/Oslo."""
+    return moment.astimezone(SOURCE_ZONE).replace(tzinfo=None, microsecond=0)
