@@ -32,7 +32,7 @@ ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl
 	@$(BIN)/python -m deployments.local.ui
 
 test: $(STAMP) ## Run every test but those in a browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/property tests/contract tests/faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/property tests/contract tests/faults
 	@# What measures a rate or starts a Prefect server has the machine for itself.
 	$(BIN)/python -m pytest tests/rate tests/orchestration
 

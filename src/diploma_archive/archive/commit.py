@@ -76,11 +76,15 @@ def _create_entry(store: Store, key: str, entry: Document) -> bool:
 
 def _replace_misfit(store: Store, key: str, entry: Document) -> bool:
     """Return whether the entry fits now."""
-    stored = store.get(key)
-    there = {} if stored is None else readable_or_empty(stored.body)
+    try:
+        stored = store.get(key)
+        there, etag = (readable_or_empty(stored.body), stored.etag) if stored else ({}, None)
+    except IntegrityError:
+        head = store.head(key)
+        there, etag = {}, head.etag if head else None
     if {name: there.get(name) for name in entry} == entry:
         return True
-    return store.replace(key, to_json(entry), None if stored is None else stored.etag)
+    return store.replace(key, to_json(entry), etag)
 
 
 def _record_key(place: Place, record: Document) -> str:
