@@ -90,12 +90,14 @@ class Listed:
     place: Place
     revision: str
     status: Status
+    updated_at: str | None = None
 
     @classmethod
     def of(cls, diploma: Diploma) -> Listed:
         """Return what is to be compared of a diploma."""
         place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
-        return cls(diploma.id, place, revision_of(diploma), "withdrawn" if diploma.is_withdrawn else "issued")
+        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
+        return cls(diploma.id, place, revision_of(diploma), status, diploma.updated_at)
 
     def needs(self, held: Held) -> tuple[IndexName, ...]:
         """Return the index entries that `compared` needs: none of a diploma that is known in just this revision."""
@@ -117,7 +119,7 @@ class Listed:
     def _difference(
         self, held: Held, history: History, entries: Sequence[Document], known_elsewhere: bool
     ) -> Found | None:
-        planned = plan(history, entries, self.revision, self.status, force=False)
+        planned = plan(history, entries, self.revision, self.status, updated_at=self.updated_at, force=False)
         generation = planned.generation if planned.write else planned.known_generation
         is_recorded = self.place.record_key(self.revision, generation) in held.records
         is_whole = is_recorded and (self.status == "withdrawn" or held.has_file)

@@ -170,7 +170,7 @@ class Pipeline:
         force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
         history = History.of(names, diploma.id)
         entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
-        planned = plan(history, entries, revision, status, force=force)
+        planned = plan(history, entries, revision, status, updated_at=diploma.updated_at, force=force)
         return Case(diploma, listing, place, revision, planned, history.others)
 
     async def _fetch(self, case: Case) -> FileFacts | None:

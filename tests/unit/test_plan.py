@@ -169,3 +169,14 @@ def test_other_diplomas_entries_are_never_read():
     history = History.of([IndexName(ME, A), IndexName(ME, W), IndexName(OTHER, B)], ME)
     for force in (False, True):
         assert {name.diploma_id for name in history.worth_reading(A, force=force)} == {ME}
+
+
+def test_an_older_state_that_was_archived_last_gives_way_to_the_newer_one():
+    """A slow run may archive an older listing after a faster one: the newer state, listed again, becomes current."""
+    bucket = Bucket((A, "issued"), (B, "issued"))
+    history = History.of(sorted(bucket.entries), ME)
+    entries = list(bucket.entries.values())
+    entries[0]["source_updated_at"], entries[1]["source_updated_at"] = "2026-02-02 10:00:00", "2026-01-01 10:00:00"
+    again = plan(history, entries, A, "issued", updated_at="2026-02-02 10:00:00", force=False)
+    assert (again.write, again.generation, again.supersedes) == (True, 2, B)
+    assert not plan(history, entries, B, "issued", updated_at="2026-01-01 10:00:00", force=False).write

@@ -118,14 +118,18 @@ def _add(
         failed[key] = Finding(FindingClass.COULD_NOT_CHECK, key, error.what)
 
 
+def keeps_checksums(reader: Reader) -> bool:
+    """Return whether S3 has the SHA-256 of `archive.json`, and so of everything that this program wrote."""
+    identity = _head(reader, IDENTITY_KEY)
+    return identity is not None and identity.sha256 is not None
+
+
 def _foreign_heads(reader: Reader, chain: Chain) -> Iterator[Finding]:
     """Yield the reports that no other one vouches for and that another program has written.
 
-    This program sends a SHA-256 with everything. Where S3 has one of `archive.json`, it keeps them, and so it has one
-    of each report; most tools that could edit a report send none.
+    This program sends a SHA-256 with everything; most tools that could edit a report send none.
     """
-    identity = _head(reader, IDENTITY_KEY)
-    if identity is None or identity.sha256 is None:
+    if not keeps_checksums(reader):
         return
     known = {finding.key for finding in chain.findings}
     for report in chain.heads:

@@ -46,11 +46,20 @@ class Plan:
     known_sha256: str | None = None  # of the known revision under --force: write only if other bytes come
 
 
-def plan(history: History, entries: Sequence[Document], revision: str, status: Status, *, force: bool) -> Plan:
+def plan(
+    history: History,
+    entries: Sequence[Document],
+    revision: str,
+    status: Status,
+    *,
+    updated_at: str | None = None,
+    force: bool,
+) -> Plan:
     """Return what to do with a diploma that is listed in this revision and status.
 
     Args:
         entries: the index entries that `history.worth_reading` named.
+        updated_at: of the diploma, as it is listed.
     """
     generation = history.generation_of(revision)
     current = current_entry(entries)
@@ -58,7 +67,7 @@ def plan(history: History, entries: Sequence[Document], revision: str, status: S
     supersedes = only if current is None else str(current.get("revision"))
     if not generation:
         return Plan(write=True, supersedes=supersedes)
-    came_back = current is not None and current.get("status") != status
+    came_back = current is not None and (current.get("status") != status or _is_older(current, updated_at))
     if came_back:
         return Plan(write=True, generation=generation + 1, known_generation=generation, supersedes=supersedes)
     if force and status == "issued":
@@ -72,3 +81,9 @@ def plan(history: History, entries: Sequence[Document], revision: str, status: S
             known_sha256=str(newest["sha256"]) if newest and newest.get("sha256") else None,
         )
     return Plan(write=False, generation=generation, known_generation=generation)
+
+
+def _is_older(current: Document, updated_at: str | None) -> bool:
+    """Return whether a run that had listed an older state was the last one to archive: the newer one must follow."""
+    archived = current.get("source_updated_at")
+    return bool(archived and updated_at and str(archived) < updated_at)

@@ -6,7 +6,6 @@ Rule: a record holds documented source fields only, less the omitted ones, and n
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ FORMAT = 1
 TOOL = f"diploma-archive {__version__}"
 
 _OF_THE_RUN = frozenset({"archived_at", "run_id", "tool", "file", "supersedes", "conflict"})
-_LATER_GENERATION = re.compile(r"\.[0-9]+\.json$")
 
 Status = Literal["issued", "withdrawn"]
 Document = dict[str, Any]
@@ -128,20 +126,8 @@ def index_entry(record: Document, place: Place) -> Document:
 
 
 def current_entry(entries: Iterable[Document]) -> Document | None:
-    """Return the index entry of a diploma that is current, or None where there is none (ADR 5).
-
-    Current is the newest by the source's `updated_at`, then by `archived_at`. A later generation was written because
-    the source showed that revision again: it is newer than whatever was archived before it.
-    """
-    newest, current = ("", ""), None
-    for entry in sorted(entries, key=lambda entry: str(entry.get("archived_at"))):
-        updated_at = str(entry.get("source_updated_at") or "")
-        if _LATER_GENERATION.search(str(entry.get("record"))):
-            updated_at = max(updated_at, newest[0])
-        age = (updated_at, str(entry.get("archived_at")))
-        if current is None or age >= newest:
-            newest, current = age, entry
-    return current
+    """Return the index entry of a diploma that is current (archived last, ADR 5), or None where there is none."""
+    return max(entries, key=lambda entry: str(entry.get("archived_at")), default=None)
 
 
 def to_json(document: Document) -> bytes:

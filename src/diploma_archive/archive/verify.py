@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.chain_check import Chain, read_chain
+from diploma_archive.archive.chain_check import Chain, keeps_checksums, read_chain
 from diploma_archive.archive.findings import Finding, FindingClass, Note
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Reader
@@ -189,11 +189,11 @@ class _Verifier:
         return held
 
     def _check_unproven(self, held: Counter[str]) -> None:
-        """Read files of which S3 has no checksum, if it has those of others: they were not put there by this program.
+        """Read files of which S3 has no checksum, if it keeps checksums: they were not put there by this program.
 
-        Where it has none at all (a server that keeps none), quick only counts them.
+        Where it keeps none, quick only counts them, unless it is about one certificate.
         """
-        if not self._server_keeps_checksums:
+        if not (self._server_keeps_checksums or keeps_checksums(self._reader) or self._order.choice.certificates):
             self._result.checked += held
             return
         for found in self._examined(self._ledger.unproven(), self._thorough):

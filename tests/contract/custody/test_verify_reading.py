@@ -53,6 +53,24 @@ def test_quick_counts_what_no_checksum_proves(world: World, proxy: S3Proxy) -> N
     assert check(world, full=True).checked["not_proven"] == 0
 
 
+def test_one_certificate_is_never_left_unproven(world: World, proxy: S3Proxy) -> None:
+    """Whoever asks about one diploma gets an answer, also where S3 keeps no checksum."""
+    one = parts_of(world.bucket, 12345)
+    proxy.fault(DropChecksum(etag=True), method="HEAD", times=None)
+    only = one_certificate("ABC123456")
+    assert check(world, chain=False, choice=only).checked["not_proven"] == 0
+    flip(world.bucket, one.file)
+    assert found(check(world, chain=False, choice=only)) == {one.file: "altered_file"}
+
+
+def test_a_sample_reads_what_has_no_checksum(world: World, proxy: S3Proxy) -> None:
+    """Also where nothing else in the part that is checked has one."""
+    one = parts_of(world.bucket, 12345)
+    flip(world.bucket, one.file)
+    only = Choice(prefix=one.file)
+    assert found(check(world, chain=False, choice=only)) == {one.file: "altered_file"}
+
+
 def test_quick_reads_the_one_that_has_no_checksum_among_those_that_have(world: World, proxy: S3Proxy) -> None:
     """This program always sends a checksum: an object without one was put there otherwise."""
     one = parts_of(world.bucket, 12345)
