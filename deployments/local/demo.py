@@ -214,6 +214,8 @@ def stay(environment: dict[str, str], ui_url: str) -> None:
         f"In another terminal, in this folder:\n"
         f"   . {ENV_FILE}\n"
         f"   .venv/bin/diploma-archive sync --all\n"
+        f"   .venv/bin/diploma-archive verify\n"
+        f"   .venv/bin/diploma-archive show ABC123456\n"
     )
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -616,7 +616,7 @@ def test_two_exports_never_share_a_folder(world: World, tmp_path: Path) -> None:
     finally:
         first.close()
     assert (code, answer["kind"]) == (3, "fatal")
-    assert "another program is at work" in answer["error"]
+    assert "nother program is at work" in answer["error"]
     validate(tmp_path / "bag")
 
 

@@ -169,6 +169,14 @@ def test_who_edits_the_link_of_a_named_report_accuses_nobody_else(archived: Worl
     assert found(check(archived)) == {middle: "altered_report"}
 
 
+def test_an_altered_report_is_not_believed_about_records(archived: World) -> None:
+    """A forged hash in a report that another one convicts makes no record an altered one."""
+    first, _ = reports(archived)
+    outcome = archived.bucket.document(first)["outcomes"][0]
+    edit_text(archived.bucket, first, outcome["record_sha256"].encode(), outcome["record_sha256"][::-1].encode())
+    assert found(check(archived)) == {first: "altered_report"}
+
+
 def test_a_forged_circle_of_reports_ends(archived: World) -> None:
     """Reports that name each other in a circle are named, and the check comes to an end."""
     first, second = reports(archived)
@@ -179,18 +187,20 @@ def test_a_forged_circle_of_reports_ends(archived: World) -> None:
 
 
 def test_an_erased_diploma_is_counted_and_no_finding(archived: World) -> None:
-    """A complete receipt explains why what a report names is gone; one that is not complete does not."""
+    """A receipt explains why what a report names is gone, and nothing else; what is left of it is still found."""
     one = parts_of(archived.bucket, 12345)
     delete(archived.bucket, one.record, one.file, one.index)
-    put_receipt(archived.bucket, one.record, complete=False)
-    assert found(check(archived)) == {one.record: "missing_diploma"}
     put_receipt(archived.bucket, one.record)
     result = check(archived)
     assert (found(result), result.checked["erased"]) == ({}, 1)
     assert check(archived, choice=one_certificate("ABC123456")).checked["erased"] == 1
     other = parts_of(archived.bucket, 500001)
-    delete(archived.bucket, other.record, other.file, other.index)
-    assert found(check(archived)) == {other.record: "missing_diploma"}
+    delete(archived.bucket, other.record, other.index)
+    assert found(check(archived)) == {other.record: "missing_record"}
+    put_receipt(archived.bucket, one.record, other.record, complete=False)
+    assert found(check(archived)) == {other.file: "orphan_file"}
+    delete(archived.bucket, other.file)
+    assert found(check(archived)) == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b'{"format": 1, "complete": true, "records": 5}'])

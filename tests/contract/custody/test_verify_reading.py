@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -100,7 +101,11 @@ def test_an_object_in_cold_storage_is_unreadable(world: World, proxy: S3Proxy, s
     for key in (one.file, one.record):
         body = world.bucket.body(key)
         world.bucket.client.put_object(
-            Bucket=world.bucket.name, Key=f"acme/prod/{key}", Body=body, StorageClass=storage_class
+            Bucket=world.bucket.name,
+            Key=f"acme/prod/{key}",
+            Body=body,
+            StorageClass=storage_class,
+            ChecksumAlgorithm="SHA256",
         )
     assert found(check(world, full=full)) == {one.file: "unreadable", one.record: "unreadable"}
 
@@ -133,6 +138,24 @@ def test_a_run_that_writes_meanwhile_is_no_finding(world: World, proxy: S3Proxy)
     proxy.on_request = on_request
     assert found(check(world)) == {}
     assert ran
+
+
+def test_a_file_whose_record_is_still_to_come_is_no_finding(world: World, proxy: S3Proxy) -> None:
+    """A slow run has stored the PDF and not the record, at the first look and at the second."""
+    one = parts_of(world.bucket, 12345)
+    new = f"{one.file.rpartition('/')[0]}/{'0' * 64}.pdf"
+    stored = []
+
+    def on_request(request: S3Request) -> None:
+        if request.query.get("list-type") and not stored:
+            stored.append(new)
+            time.sleep(1.1)  # moto tells the time of a write in whole seconds
+            world.bucket.put(new, b"")
+
+    proxy.on_request = on_request
+    assert found(check(world)) == {}
+    proxy.on_request = None
+    assert found(check(world)) == {new: "orphan_file"}
 
 
 def test_what_a_run_finished_between_two_readings_is_no_finding(world: World, proxy: S3Proxy) -> None:

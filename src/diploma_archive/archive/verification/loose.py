@@ -53,7 +53,10 @@ class LooseObjects:
         self.checked += self._choice.covers_key(row.key)
 
     def receipts(self) -> Iterator[list[str]]:
-        """Yield what each complete receipt says was erased: the SHA-256 of the keys of records."""
+        """Yield what each receipt says is gone: the SHA-256 of the keys of records.
+
+        One that is not complete too: it claims only what is gone, and what is left is found by itself.
+        """
         for row in self._receipts:
             document = self._read(row, "a receipt")
             erased = document.get("records")
