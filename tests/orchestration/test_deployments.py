@@ -70,7 +70,9 @@ def test_each_entrypoint_loads_in_a_process_of_its_own(deployment: dict[str, Any
     assert done.stdout.strip() in ("archive-diplomas", "backfill-diplomas", "reconcile-archive", "verify-archive")
 
 
-@pytest.mark.parametrize("flow", [archive_diplomas, backfill_diplomas, reconcile_archive, verify_archive], ids=lambda flow: flow.name)
+@pytest.mark.parametrize(
+    "flow", [archive_diplomas, backfill_diplomas, reconcile_archive, verify_archive], ids=lambda flow: flow.name
+)
 def test_the_form_is_as_people_know_it(flow: Any) -> None:
     """A changed form is a change for operators: write the new one into golden/ on purpose."""
     schema = parameter_schema(flow.fn).model_dump()
