@@ -146,6 +146,11 @@ def check_the_end(world: World) -> None:
     assert sorted(entries) == sorted(world.sandbox.diplomas), "one index entry for each diploma"
 
 
+def left_in(temporary: Path) -> list[Path]:
+    """Return the files in a folder; Python's own, with which it tries a temporary folder, has four bytes: "blat"."""
+    return [path for path in temporary.iterdir() if not b"blat".startswith(path.read_bytes())]
+
+
 @pytest.fixture
 def pairs(sandbox: Sandbox) -> Sandbox:
     """24 diplomas in pairs that share a serial; each download has other bytes, but for two large files."""
@@ -194,9 +199,9 @@ def test_kills_leave_nothing_broken(
         time.sleep(0.1)
     assert killer.children, "no worker was killed while it had a process that checks PDFs"
     assert pdf_children(temporary) == [], "a process that checks PDFs outlived its worker"
-    assert list(temporary.iterdir()) == [], "temporary files"
+    assert left_in(temporary) == [], "temporary files"
     for bucket in buckets:
         world.bucket = bucket
         check_the_end(world)
-    assert list(temporary.iterdir()) == [], "temporary files"
+    assert left_in(temporary) == [], "temporary files"
     assert killer.mid_run >= killer.kills / 2, "most kills must hit a worker at work"

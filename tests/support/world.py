@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from diploma_archive.run import Run, open_run
 from diploma_archive.sandbox import LocalS3, Sandbox
 from diploma_archive.selection import Scope, Selection, choose
 from diploma_archive.settings import ArchiveSettings, FrontCoreSettings, Settings
+from tests.support.forking import Forker
 
 PREFIX = "acme/prod"
+FORKER = Forker()
 
 
 class Bucket:
@@ -178,15 +179,7 @@ class World:
 
     def command(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `diploma-archive` in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "diploma_archive.cli", *arguments],
-            env=self.environment(**environment),
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return FORKER.run(arguments, self.environment(**environment), cwd)
 
 
 def new_bucket(s3: LocalS3, *, versioned: bool = True, prefix: str = PREFIX) -> Bucket:

@@ -6,8 +6,10 @@ Rule: no httpx error leaves this room, and none of ours carries a URL.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -194,6 +196,12 @@ class Transport:
         )
 
 
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """Return whom TLS trusts, read once for the process: httpx would read the certificates for each client."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @asynccontextmanager
 async def open_transport(
     *, base_url: str, api_key: str, requests_per_second: float, concurrency: int, guard: AddressGuard
@@ -210,6 +218,7 @@ async def open_transport(
             limits=limits,
             follow_redirects=False,
             trust_env=False,
+            verify=trusted(),
         ) as api,
         httpx.AsyncClient(
             headers={"Accept": "application/pdf, application/octet-stream", "Accept-Encoding": "identity"},
@@ -217,6 +226,7 @@ async def open_transport(
             limits=limits,
             follow_redirects=False,
             trust_env=False,
+            verify=trusted(),
         ) as links,
     ):
         yield Transport(RateLimiter(requests_per_second), api, links, guard)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -484,14 +485,14 @@ def test_an_export_that_was_cut_off_goes_on(world: World, proxy: S3Proxy, tmp_pa
 def test_a_killed_export_goes_on(world: World, proxy: S3Proxy, tmp_path: Path) -> None:
     """kill -9 in the middle of the files: whole files only, and the next call does not read those again."""
     world.counts()
-    seen = 0
+    seen, killed = 0, threading.Event()
 
     def wait(request: object) -> None:
         nonlocal seen
         if getattr(request, "key", "").endswith(".pdf"):
             seen += 1
             if seen > 2:
-                time.sleep(30)
+                killed.wait(30)
 
     proxy.on_request = wait
     process = subprocess.Popen(
@@ -504,6 +505,7 @@ def test_a_killed_export_goes_on(world: World, proxy: S3Proxy, tmp_path: Path) -
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
+    killed.set()
     proxy.on_request = None
     there = list((tmp_path / "bag/data/diplomas").iterdir())
     assert 1 <= len(there) <= 2
