@@ -18,10 +18,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from diploma_archive.archive.catalogue import Catalogue, open_catalogue
-from diploma_archive.archive.catalogue_schema import open_file
-from diploma_archive.archive.catalogue_search import Criteria
-from diploma_archive.archive.catalogue_update import Update, transaction
 from diploma_archive.archive.facts import read_facts
 from diploma_archive.archive.identity import new_identity
 from diploma_archive.archive.keys import IDENTITY_KEY, Place
@@ -29,6 +25,10 @@ from diploma_archive.archive.opening import open_reader
 from diploma_archive.archive.reader import Listed
 from diploma_archive.archive.record import Document, FileFacts, Provenance, build_record, to_json
 from diploma_archive.archive.revision import revision_of
+from diploma_archive.archive.search.catalogue import Catalogue, open_catalogue
+from diploma_archive.archive.search.query import Criteria
+from diploma_archive.archive.search.schema import open_file
+from diploma_archive.archive.search.update import Update, transaction
 from diploma_archive.models import Diploma
 from diploma_archive.settings import ArchiveSettings
 from tests.support.rclone import RcloneS3

@@ -19,7 +19,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from diploma_archive.archive import verify
 from diploma_archive.archive.identity import new_identity
 from diploma_archive.archive.keys import IDENTITY_KEY, IndexName, Place, run_report_key
 from diploma_archive.archive.opening import open_reader
@@ -29,6 +28,7 @@ from diploma_archive.archive.record import TOOL, FileFacts, Provenance, build_re
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import JSON_TYPE, PDF_TYPE, Store
+from diploma_archive.archive.verification import verify
 from diploma_archive.models import Diploma
 from diploma_archive.report import Finding, Outcome, Spool, Tally
 from diploma_archive.settings import ArchiveSettings

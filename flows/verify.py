@@ -17,7 +17,7 @@ from diploma_archive.archive.identity import check_identity
 from diploma_archive.archive.opening import open_reader, read_identity
 from diploma_archive.archive.verification import rendering
 from diploma_archive.archive.verification.choice import EVERYTHING, sample
-from diploma_archive.archive.verify import Order, Verification, verify
+from diploma_archive.archive.verification.verify import Order, Verification, verify
 from diploma_archive.errors import unexpected
 from diploma_archive.settings import ArchiveSettings, S3Access
 from diploma_archive.summary import artifact_key

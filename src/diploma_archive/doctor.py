@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pypdf import PdfWriter
 
-from diploma_archive.archive.doctor_checks import bucket_checks
+from diploma_archive.archive.health.checks import bucket_checks
 from diploma_archive.checkup import Check, Result, from_error, ok, problem, warning
 from diploma_archive.errors import DiplomaArchiveError, SettingsError, unexpected
 from diploma_archive.frontcore.doctor_checks import setting_checks, source_checks

@@ -9,8 +9,8 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from diploma_archive.archive.export_names import MAX_NAME_CHARACTERS, candidates, is_export_name, object_name, stem
-from diploma_archive.archive.export_table import BYTE_ORDER_MARK, MAX_CELL_CHARACTERS, cell, table
+from diploma_archive.archive.export.names import MAX_NAME_CHARACTERS, candidates, is_export_name, object_name, stem
+from diploma_archive.archive.export.table import BYTE_ORDER_MARK, MAX_CELL_CHARACTERS, cell, table
 
 NASTY = st.sampled_from(list('._-/\\%: \t\r\n\x00aA0=+@;",\u202e\u2028\u00e5\u030a\ufdfa\ud800\udfff\U0001f393\uff1d'))
 TEXTS = st.one_of(

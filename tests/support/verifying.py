@@ -10,7 +10,7 @@ from typing import Any
 
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.archive.verification.choice import EVERYTHING, Choice
-from diploma_archive.archive.verify import Order, Verification, verify
+from diploma_archive.archive.verification.verify import Order, Verification, verify
 from tests.support.world import Bucket, World
 
 _ARCHIVED: dict[str, bytes] = {}  # the small school, archived in two runs; the same for every test that damages it

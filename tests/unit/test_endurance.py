@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diploma_archive.archive.endurance import FAILURES_IN_A_ROW, Endurance
+from diploma_archive.archive.export.endurance import FAILURES_IN_A_ROW, Endurance
 from diploma_archive.errors import Kind, StoreError
 
 DOWN = StoreError("S3 did not answer in time", kind=Kind.RETRIABLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diploma_archive.archive.export_names import candidates, is_export_name, object_name, stem
+from diploma_archive.archive.export.names import candidates, is_export_name, object_name, stem
 
 
 @pytest.mark.parametrize(

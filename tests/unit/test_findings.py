@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from diploma_archive.archive.chain_check import judge_chain
-from diploma_archive.archive.findings import ADVICE, TITLES, Finding, FindingClass
+from diploma_archive.archive.verification.chain_check import judge_chain
 from diploma_archive.archive.verification.choice import group_of, one_certificate, sample
+from diploma_archive.archive.verification.findings import ADVICE, TITLES, Finding, FindingClass
 from diploma_archive.archive.verification.rendering import printable
 from diploma_archive.archive.verification.report_check import ReportFacts
 from diploma_archive.archive.verification.unit import segment_of

@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from diploma_archive.archive.ownership import NAMELESS, UNREADABLE, UNREFERENCED, Claim, FolderView, decide, read_claim
+from diploma_archive.archive.protection.ownership import (
+    NAMELESS,
+    UNREADABLE,
+    UNREFERENCED,
+    Claim,
+    FolderView,
+    decide,
+    read_claim,
+)
 
 ME, OTHER = 5, 6
 MINE, THEIRS = "d/s/c/a.json", "d/s/c/b.json"

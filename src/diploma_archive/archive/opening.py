@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from diploma_archive.archive import keys
 from diploma_archive.archive.identity import check_format
 from diploma_archive.archive.object_lock import ObjectLock
+from diploma_archive.archive.protection.versions import Eraser
 from diploma_archive.archive.reader import Reader
 from diploma_archive.archive.record import Document, from_json
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import Store
-from diploma_archive.archive.versions import Eraser
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.settings import ArchiveSettings, S3Access
 

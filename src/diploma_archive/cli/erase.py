@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from diploma_archive.archive.erasure import Erasure, erase, lift, whom_of
 from diploma_archive.archive.opening import open_eraser
-from diploma_archive.archive.receipts import Reason
+from diploma_archive.archive.protection.erasure import Erasure, erase, lift, whom_of
+from diploma_archive.archive.protection.receipts import Reason
+from diploma_archive.archive.protection.versions import Eraser, Kept
 from diploma_archive.archive.suppression import Whom
-from diploma_archive.archive.versions import Eraser, Kept
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.coercion import MAX_ID

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diploma_archive.archive.export import Exported, export
-from diploma_archive.archive.export_choice import Choice
+from diploma_archive.archive.export.choice import Choice
+from diploma_archive.archive.export.export import Exported, export
 from diploma_archive.archive.keys import is_blank
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.cli.app import app

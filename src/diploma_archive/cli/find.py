@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from diploma_archive.archive.catalogue import Catalogue, open_catalogue
-from diploma_archive.archive.catalogue_search import Criteria
-from diploma_archive.archive.hits import Hit
 from diploma_archive.archive.keys import certificate_segment, is_blank
-from diploma_archive.archive.lookup import Lookup
 from diploma_archive.archive.opening import open_for_a_look, open_reader
+from diploma_archive.archive.search.catalogue import Catalogue, open_catalogue
+from diploma_archive.archive.search.hits import Hit
+from diploma_archive.archive.search.lookup import Lookup
+from diploma_archive.archive.search.query import Criteria
 from diploma_archive.archive.typed import certificate_segments, serial_segments
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from diploma_archive.archive import rebuild
 from diploma_archive.archive.opening import open_store
+from diploma_archive.archive.verification import rebuild
 from diploma_archive.archive.verification.rendering import printable
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting

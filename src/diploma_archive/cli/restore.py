@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from diploma_archive.archive.export.restore import Restored, restore
 from diploma_archive.archive.opening import open_target
-from diploma_archive.archive.restore import Restored, restore
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting

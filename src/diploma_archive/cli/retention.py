@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.retention import RetentionReport, report_retention
+from diploma_archive.archive.protection.retention import RetentionReport, report_retention
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.periods import read_periods

@@ -12,10 +12,10 @@ from typing import Annotated
 
 import typer
 
-from diploma_archive.archive.dossier import Held, Revision
 from diploma_archive.archive.keys import is_blank
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.presign import DEFAULT_MINUTES, MAX_MINUTES
+from diploma_archive.archive.search.dossier import Held, Revision
+from diploma_archive.archive.search.presign import DEFAULT_MINUTES, MAX_MINUTES
 from diploma_archive.cli.app import app
 from diploma_archive.cli.show_choice import dossiers_of
 from diploma_archive.cli.show_file import link_to_file, look_at, look_at_newest, save_file

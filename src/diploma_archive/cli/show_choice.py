@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from diploma_archive.archive.catalogue import open_catalogue
-from diploma_archive.archive.catalogue_search import Criteria
-from diploma_archive.archive.dossier import Dossier, read_dossier
 from diploma_archive.archive.keys import DIPLOMAS, certificate_segment
 from diploma_archive.archive.reader import Reader
+from diploma_archive.archive.search.catalogue import open_catalogue
+from diploma_archive.archive.search.dossier import Dossier, read_dossier
+from diploma_archive.archive.search.query import Criteria
 from diploma_archive.archive.typed import certificate_segments, serial_segments
 from diploma_archive.cli.tables import note
 from diploma_archive.errors import SettingsError

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from diploma_archive.archive.dossier import Held, Revision, check_there, read_file, versioned
-from diploma_archive.archive.export_names import stem
-from diploma_archive.archive.presign import presigned_link
+from diploma_archive.archive.export.names import stem
 from diploma_archive.archive.reader import Reader
 from diploma_archive.archive.record import FileFacts
+from diploma_archive.archive.search.dossier import Held, Revision, check_there, read_file, versioned
+from diploma_archive.archive.search.presign import presigned_link
 from diploma_archive.cli.saving import save, target_of
 from diploma_archive.cli.showing import FileCheck, Shown
 from diploma_archive.errors import IntegrityError, Kind, ObjectRefusedError, StoreError

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from diploma_archive.archive.dossier import Dossier, Held, Revision, Trouble, versioned
 from diploma_archive.archive.record import Document
+from diploma_archive.archive.search.dossier import Dossier, Held, Revision, Trouble, versioned
 from diploma_archive.cli.tables import shown
 
 

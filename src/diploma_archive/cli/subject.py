@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from diploma_archive.archive.export.subject import Held, subject
+from diploma_archive.archive.export.subject_page import PAGE_FILE
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.subject import Held, subject
-from diploma_archive.archive.subject_page import PAGE_FILE
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import Teller, exported_document, print_exported
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting

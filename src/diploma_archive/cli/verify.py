@@ -15,11 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from diploma_archive.archive import signature
-from diploma_archive.archive import verify as verifying
 from diploma_archive.archive.opening import open_reader, read_identity
 from diploma_archive.archive.record import Document
-from diploma_archive.archive.verification import rendering
+from diploma_archive.archive.verification import rendering, signature
+from diploma_archive.archive.verification import verify as verifying
 from diploma_archive.archive.verification.choice import Choice, one_certificate, sample
 from diploma_archive.cli.app import app
 from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting

@@ -12,8 +12,8 @@ from typing import Any
 
 import bagit
 
-from diploma_archive.archive.export import Exported, Layout, export
-from diploma_archive.archive.export_choice import Choice
+from diploma_archive.archive.export.choice import Choice
+from diploma_archive.archive.export.export import Exported, Layout, export
 from diploma_archive.archive.opening import open_reader
 from tests.support.world import World
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.archive import catalogue as catalogue_module
-from diploma_archive.archive import catalogue_update
-from diploma_archive.archive.catalogue import Catalogue, open_catalogue
-from diploma_archive.archive.catalogue_search import Criteria
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.archive.record import to_json
+from diploma_archive.archive.search import catalogue as catalogue_module
+from diploma_archive.archive.search import update as catalogue_update
+from diploma_archive.archive.search.catalogue import Catalogue, open_catalogue
+from diploma_archive.archive.search.query import Criteria
 from diploma_archive.errors import SettingsError, StoreError
 from diploma_archive.sandbox import LocalS3
 from diploma_archive.settings import ArchiveSettings
@@ -388,7 +388,7 @@ def test_a_busy_catalogue_is_not_taken_for_a_damaged_one(
     with opened() as catalogue:
         catalogue.update(4)
     before = file.read_bytes()
-    monkeypatch.setattr("diploma_archive.archive.catalogue_schema.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("diploma_archive.archive.search.schema.BUSY_SECONDS", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -401,7 +401,7 @@ def test_a_busy_catalogue_is_not_taken_for_a_damaged_one(
 
 def test_matching_holds_no_lock(world: World, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever walks over everything for hours, as an export does, keeps nobody from updating."""
-    monkeypatch.setattr("diploma_archive.archive.catalogue_search.PAGE", 2)
+    monkeypatch.setattr("diploma_archive.archive.search.query.PAGE", 2)
     world.run()
     with opened() as catalogue:
         catalogue.update(4)

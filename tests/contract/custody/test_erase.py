@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from diploma_archive.archive import s3_client
-from diploma_archive.archive.erasure import erase as erasing
 from diploma_archive.archive.opening import open_eraser
-from diploma_archive.archive.receipts import Reason
+from diploma_archive.archive.protection.erasure import erase as erasing
+from diploma_archive.archive.protection.receipts import Reason
 from diploma_archive.archive.suppression import Whom
 from diploma_archive.errors import StoreError
 from diploma_archive.sandbox import LocalS3, Sandbox

@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.archive.export_notes import Notes
+from diploma_archive.archive.export.notes import Notes
 from diploma_archive.archive.identity import new_identity
 from diploma_archive.sandbox import LocalS3
 from tests.contract.custody.exports import (

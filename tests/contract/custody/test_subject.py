@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from diploma_archive.archive.export.subject import Held, subject
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.subject import Held, subject
 from diploma_archive.sandbox import faults
 from tests.contract.custody.exports import key_of, last_json, objects, overview, validate
 from tests.support.world import World

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from diploma_archive.archive.findings import FindingClass
+from diploma_archive.archive.verification.findings import FindingClass
 from tests.support.verifying import archive_small_school, delete, edit_text, flip, parts_of
 from tests.support.world import World
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 
-from diploma_archive.archive.findings import FindingClass, Note
 from diploma_archive.archive.keys import index_prefix, read_index_name
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import Document, from_json, readable_or_empty
 from diploma_archive.archive.verification.examined import Examined, Rules
 from diploma_archive.archive.verification.files import Files
+from diploma_archive.archive.verification.findings import FindingClass, Note
 from diploma_archive.archive.verification.reading import Unread, read_text
 from diploma_archive.archive.verification.record_check import Checked, check_record
 from diploma_archive.archive.verification.unit import Claim, Unit

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from diploma_archive.archive.findings import Finding, FindingClass, Note
+from diploma_archive.archive.verification.findings import Finding, FindingClass, Note
 from diploma_archive.archive.verification.reading import Unread
 from diploma_archive.archive.verification.unit import Unit
 

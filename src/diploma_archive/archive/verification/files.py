@@ -5,10 +5,10 @@ Rule: no file is read twice, and what S3 has no checksum of is never called prov
 
 from __future__ import annotations
 
-from diploma_archive.archive.findings import FindingClass
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import readable_or_empty
 from diploma_archive.archive.verification.examined import Examined
+from diploma_archive.archive.verification.findings import FindingClass
 from diploma_archive.archive.verification.reading import FileState, Unread, read_file, read_text
 
 

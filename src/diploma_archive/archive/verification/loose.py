@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from diploma_archive.archive.cursor import read_cursor
-from diploma_archive.archive.findings import Finding, FindingClass
 from diploma_archive.archive.keys import CURSOR_KEY, DOCTOR, ERASURES, IDENTITY_KEY, SUPPRESSED
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import FORMAT, Document, from_json
 from diploma_archive.archive.verification.choice import Choice
+from diploma_archive.archive.verification.findings import Finding, FindingClass
 from diploma_archive.archive.verification.reading import Unread, read_text
 from diploma_archive.archive.verification.report_check import run_id_of
 from diploma_archive.errors import StoreError

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from diploma_archive.archive.findings import FindingClass
 from diploma_archive.archive.keys import CERTIFICATES
 from diploma_archive.archive.reader import Listed, Reader
+from diploma_archive.archive.verification.findings import FindingClass
 from diploma_archive.archive.verification.record_check import MAX_RECORD_BYTES
 from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
 

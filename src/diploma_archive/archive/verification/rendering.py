@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from diploma_archive.archive.findings import ADVICE, TITLES, Finding
-from diploma_archive.archive.verify import Verification
+from diploma_archive.archive.verification.findings import ADVICE, TITLES, Finding
+from diploma_archive.archive.verification.verify import Verification
 
 MAX_ROWS = 200  # of findings in Markdown; the command line shows all
 

@@ -12,7 +12,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from diploma_archive.archive.export_table import visible
+from diploma_archive.archive.export.table import visible
 from diploma_archive.archive.record import TOOL, Document
 
 PAGE_FILE = "subject.html"

@@ -12,22 +12,22 @@ from functools import partial
 from itertools import chain
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.bag import PAYLOAD, check_bag, make_bag
-from diploma_archive.archive.endurance import Endurance
-from diploma_archive.archive.export_choice import Choice, chosen, fits, user_id
-from diploma_archive.archive.export_copy import Copier, Wanted
-from diploma_archive.archive.export_folder import Written
-from diploma_archive.archive.export_names import DIPLOMAS_FOLDER, RECORDS_FOLDER, candidates, object_name, stem
-from diploma_archive.archive.export_notes import Notes
-from diploma_archive.archive.export_papers import NOT_EXPORTED_FILE, cells, papers
-from diploma_archive.archive.export_read import (
+from diploma_archive.archive.export.bag import PAYLOAD, check_bag, make_bag
+from diploma_archive.archive.export.choice import Choice, chosen, fits, user_id
+from diploma_archive.archive.export.copying import Copier, Wanted
+from diploma_archive.archive.export.endurance import Endurance
+from diploma_archive.archive.export.folder import Written
+from diploma_archive.archive.export.names import DIPLOMAS_FOLDER, RECORDS_FOLDER, candidates, object_name, stem
+from diploma_archive.archive.export.notes import Notes
+from diploma_archive.archive.export.papers import NOT_EXPORTED_FILE, cells, papers
+from diploma_archive.archive.export.reading import (
     NAMED_BUT_MISSING,
     ReadFolder,
     ReadRecord,
     chosen_folders,
     read_folder,
 )
-from diploma_archive.archive.export_start import Start
+from diploma_archive.archive.export.start import Start
 from diploma_archive.archive.folders import is_record
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Listed, Reader

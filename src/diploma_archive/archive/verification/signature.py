@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from diploma_archive.archive.chain_check import Chain
-from diploma_archive.archive.findings import Finding, FindingClass
 from diploma_archive.archive.record import FORMAT, Document, utc_text
+from diploma_archive.archive.verification.chain_check import Chain
+from diploma_archive.archive.verification.findings import Finding, FindingClass
 from diploma_archive.errors import SettingsError
 
 ALGORITHM = "Ed25519"

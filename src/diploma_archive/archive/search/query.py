@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
-from diploma_archive.archive.hits import Hit
+from diploma_archive.archive.search.hits import Hit
 
 PAGE = 1_000
 

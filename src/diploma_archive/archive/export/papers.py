@@ -11,9 +11,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from diploma_archive.archive.export_names import is_export_name
-from diploma_archive.archive.export_notes import Copy, Notes
-from diploma_archive.archive.export_table import table
+from diploma_archive.archive.export.names import is_export_name
+from diploma_archive.archive.export.notes import Copy, Notes
+from diploma_archive.archive.export.table import table
 from diploma_archive.archive.record import TOOL, Document, to_json, utc_text
 
 OBJECTS_FILE = "objects.jsonl"

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from diploma_archive.archive.catalogue_search import searchable
 from diploma_archive.archive.facts import ASK_VERIFY, MAX_RECORD_BYTES, Facts, get_record
 from diploma_archive.archive.folders import folders
 from diploma_archive.archive.opening import read_identity
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import utc_text
+from diploma_archive.archive.search.query import searchable
 from diploma_archive.errors import Kind, ObjectMissingError, StoreError
 from diploma_archive.source_time import to_source_time
 

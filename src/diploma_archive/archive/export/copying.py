@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from diploma_archive.archive.endurance import Endurance
-from diploma_archive.archive.export_folder import Folder, Written
-from diploma_archive.archive.export_notes import Copy, Notes
-from diploma_archive.archive.export_read import read_small, stops_everything, twice
+from diploma_archive.archive.export.endurance import Endurance
+from diploma_archive.archive.export.folder import Folder, Written
+from diploma_archive.archive.export.notes import Copy, Notes
+from diploma_archive.archive.export.reading import read_small, stops_everything, twice
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import from_json
 from diploma_archive.errors import StoreError

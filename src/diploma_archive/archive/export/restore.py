@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.endurance import Endurance
-from diploma_archive.archive.export_folder import plain_disk_errors
-from diploma_archive.archive.export_notes import Copy
-from diploma_archive.archive.export_source import Source
+from diploma_archive.archive.export.endurance import Endurance
+from diploma_archive.archive.export.folder import plain_disk_errors
+from diploma_archive.archive.export.notes import Copy
+from diploma_archive.archive.export.source import Source
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store

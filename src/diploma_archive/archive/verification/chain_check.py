@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import BinaryIO, cast
 
-from diploma_archive.archive.findings import Finding, FindingClass
 from diploma_archive.archive.keys import CURSOR_KEY, IDENTITY_KEY, RUNS
 from diploma_archive.archive.reader import Head, Reader
 from diploma_archive.archive.record import from_json
+from diploma_archive.archive.verification.findings import Finding, FindingClass
 from diploma_archive.archive.verification.report_check import ReportFacts, read_report, run_id_of
 from diploma_archive.archive.verification.unit import Claim
 from diploma_archive.errors import Kind, ObjectMissingError, ObjectRefusedError, StoreError

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from diploma_archive.archive.catalogue_schema import default_file, open_file, speaking
-from diploma_archive.archive.catalogue_search import Criteria, Match, count_hits, find_hits, next_matches
-from diploma_archive.archive.catalogue_update import Progress, Update, Updated, transaction
-from diploma_archive.archive.hits import Hit
 from diploma_archive.archive.opening import read_identity
 from diploma_archive.archive.reader import Reader
+from diploma_archive.archive.search.hits import Hit
+from diploma_archive.archive.search.query import Criteria, Match, count_hits, find_hits, next_matches
+from diploma_archive.archive.search.schema import default_file, open_file, speaking
+from diploma_archive.archive.search.update import Progress, Update, Updated, transaction
 from diploma_archive.errors import SettingsError
 from diploma_archive.settings import ArchiveSettings
 

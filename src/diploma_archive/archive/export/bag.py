@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bagit  # type: ignore[import-untyped]
 
-from diploma_archive.archive.export_folder import Folder, Written
+from diploma_archive.archive.export.folder import Folder, Written
 from diploma_archive.archive.record import TOOL, Document
 from diploma_archive.errors import DiplomaArchiveError, Kind
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from diploma_archive.archive.export import Exported, begin, exported
-from diploma_archive.archive.export_choice import Choice
-from diploma_archive.archive.export_read import read_small, stops_everything, twice
-from diploma_archive.archive.export_work import Export
+from diploma_archive.archive.export.choice import Choice
+from diploma_archive.archive.export.export import Exported, begin, exported
+from diploma_archive.archive.export.reading import read_small, stops_everything, twice
+from diploma_archive.archive.export.subject_page import PAGE_FILE, Page, render
+from diploma_archive.archive.export.work import Export
 from diploma_archive.archive.keys import QUARANTINE
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.quarantine import read_first_owner
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import Document, from_json
-from diploma_archive.archive.subject_page import PAGE_FILE, Page, render
 from diploma_archive.coercion import coerce_id, or_none
 from diploma_archive.errors import StoreError
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.bag import PAYLOAD
-from diploma_archive.archive.export_folder import UNFINISHED, Folder
-from diploma_archive.archive.export_notes import Notes
-from diploma_archive.archive.export_papers import OBJECTS_FILE, PURPOSE_FILE, read_objects
+from diploma_archive.archive.export.bag import PAYLOAD
+from diploma_archive.archive.export.folder import UNFINISHED, Folder
+from diploma_archive.archive.export.notes import Notes
+from diploma_archive.archive.export.papers import OBJECTS_FILE, PURPOSE_FILE, read_objects
 from diploma_archive.archive.identity import check_format
 from diploma_archive.archive.reader import Reader
 from diploma_archive.archive.record import FORMAT, Document, from_json, to_json

@@ -14,16 +14,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from diploma_archive.archive.belongings import Belongings, find_belongings, key_hash
 from diploma_archive.archive.folders import is_record
 from diploma_archive.archive.keys import certificate_segment, receipt_key, suppression_mark_key
 from diploma_archive.archive.parallel import in_parallel
+from diploma_archive.archive.protection.belongings import Belongings, find_belongings, key_hash
+from diploma_archive.archive.protection.receipts import Reason, Receipt, unfinished_receipts
+from diploma_archive.archive.protection.versions import Eraser, Kept, Version
 from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.receipts import Reason, Receipt, unfinished_receipts
 from diploma_archive.archive.record import to_json, utc_text
 from diploma_archive.archive.store import JSON_TYPE
 from diploma_archive.archive.suppression import MarkMaker, Whom, read_suppressions
-from diploma_archive.archive.versions import Eraser, Kept, Version
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diploma_archive.archive.export_folder import Written
+from diploma_archive.archive.export.folder import Written
 from diploma_archive.archive.reader import Listed
 
 _SCHEMA = """

@@ -15,11 +15,11 @@ from typing import TypeVar
 from diploma_archive.archive.entries import get_entry, is_last
 from diploma_archive.archive.facts import Facts, get_record
 from diploma_archive.archive.folders import Folder, grouped
-from diploma_archive.archive.hits import Hit, hit_of_entry, hit_of_record
 from diploma_archive.archive.keys import CERTIFICATES, DIPLOMAS, IndexName, index_prefix, read_index_name
 from diploma_archive.archive.opening import read_identity
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import Document, current_entry
+from diploma_archive.archive.search.hits import Hit, hit_of_entry, hit_of_record
 from diploma_archive.archive.typed import WITHOUT_NUMBER, number_of
 from diploma_archive.errors import StoreError
 

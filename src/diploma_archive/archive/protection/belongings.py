@@ -14,7 +14,8 @@ from functools import partial
 from itertools import groupby
 
 from diploma_archive.archive.keys import CERTIFICATES, DIPLOMAS, QUARANTINE, index_prefix, read_index_name
-from diploma_archive.archive.ownership import (
+from diploma_archive.archive.parallel import in_parallel
+from diploma_archive.archive.protection.ownership import (
     UNREADABLE,
     Claim,
     FolderView,
@@ -23,9 +24,8 @@ from diploma_archive.archive.ownership import (
     is_nameless,
     read_claim,
 )
-from diploma_archive.archive.parallel import in_parallel
+from diploma_archive.archive.protection.versions import Eraser, Version
 from diploma_archive.archive.suppression import Whom
-from diploma_archive.archive.versions import Eraser, Version
 
 UNKNOWN_NOTE = "is quarantined, and its note does not say whose it is"
 COPY = "has the same bytes, archived for another certificate"

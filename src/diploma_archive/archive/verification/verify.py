@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.chain_check import Chain, keeps_checksums, read_chain
-from diploma_archive.archive.findings import Finding, FindingClass, Note
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Reader
+from diploma_archive.archive.verification.chain_check import Chain, keeps_checksums, read_chain
 from diploma_archive.archive.verification.choice import EVERYTHING, Choice
 from diploma_archive.archive.verification.examine import examine
 from diploma_archive.archive.verification.examined import Examined, Rules
+from diploma_archive.archive.verification.findings import Finding, FindingClass, Note
 from diploma_archive.archive.verification.ledger import Ledger
 from diploma_archive.archive.verification.loose import LooseObjects
 from diploma_archive.archive.verification.unit import Unit, listed_again, segment_of

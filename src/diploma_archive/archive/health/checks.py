@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
-from diploma_archive.archive.doctor_probe import probe_checks
+from diploma_archive.archive.health.probe import probe_checks
 from diploma_archive.archive.identity import check_format, check_identity
 from diploma_archive.archive.keys import IDENTITY_KEY
 from diploma_archive.archive.reader import Reader

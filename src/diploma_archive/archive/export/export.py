@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from diploma_archive.archive.export_choice import Choice
-from diploma_archive.archive.export_folder import plain_disk_errors
-from diploma_archive.archive.export_start import start_in
-from diploma_archive.archive.export_work import COPIED_FIRST, Export
+from diploma_archive.archive.export.choice import Choice
+from diploma_archive.archive.export.folder import plain_disk_errors
+from diploma_archive.archive.export.start import start_in
+from diploma_archive.archive.export.work import COPIED_FIRST, Export
 from diploma_archive.archive.reader import Reader
 from diploma_archive.archive.record import Document
 

@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from diploma_archive.archive.findings import Finding, FindingClass
 from diploma_archive.archive.keys import CERTIFICATES, DIPLOMAS
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import readable_or_empty
 from diploma_archive.archive.store import JSON_TYPE, Created, Store
+from diploma_archive.archive.verification.findings import Finding, FindingClass
 from diploma_archive.archive.verification.ledger import Ledger
 from diploma_archive.archive.verification.reading import Unread, read_text
 from diploma_archive.archive.verification.record_check import Checked, check_record

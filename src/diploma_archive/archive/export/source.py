@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diploma_archive.archive import keys
-from diploma_archive.archive.bag import DECLARATION, PAYLOAD, check_bag
-from diploma_archive.archive.export_folder import CHUNK_BYTES, UNFINISHED, Folder, Written
-from diploma_archive.archive.export_notes import Copy
-from diploma_archive.archive.export_papers import OBJECTS_FILE, PURPOSE_FILE, read_objects
+from diploma_archive.archive.export.bag import DECLARATION, PAYLOAD, check_bag
+from diploma_archive.archive.export.folder import CHUNK_BYTES, UNFINISHED, Folder, Written
+from diploma_archive.archive.export.notes import Copy
+from diploma_archive.archive.export.papers import OBJECTS_FILE, PURPOSE_FILE, read_objects
 from diploma_archive.archive.identity import check_format
 from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import FORMAT, Document, from_json

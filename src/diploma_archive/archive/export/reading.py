@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from diploma_archive.archive.endurance import Endurance
-from diploma_archive.archive.export_choice import Choice
+from diploma_archive.archive.export.choice import Choice
+from diploma_archive.archive.export.endurance import Endurance
 from diploma_archive.archive.folders import Folder, folders
 from diploma_archive.archive.keys import DIPLOMAS, Place, index_prefix, read_index_name
 from diploma_archive.archive.reader import Listed, Reader

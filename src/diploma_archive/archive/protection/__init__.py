@@ -1,0 +1,1 @@
+"""Erases, and says what is older than its period (docs/data-protection.md)."""
