@@ -1,19 +1,20 @@
-"""From a selection to batches of units: participants are read page by page, never collected first.
+"""From a selection to batches of units: how what was chosen is listed with the fewest requests.
 
-Rule: what a batch holds decides how it is listed; a person with several enrolments in it is asked for once.
+Rule: a person with several enrolments is asked for once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from diploma_archive.archive.cursor import OVERLAP, Cursor
 from diploma_archive.cases import Unit
+from diploma_archive.enrolments import Enrolments
 from diploma_archive.errors import Kind, SourceError
-from diploma_archive.frontcore.timestamps import to_source_time
+from diploma_archive.frontcore.timestamps import source_time, to_source_time
 from diploma_archive.models import BadItem, Participant
 from diploma_archive.selection import Scope
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from diploma_archive.selection import Before, Ids, Selection
 
 MAX_SEEN = 5_000  # rows that the cursor remembers; more changed in a day means a change of everything
+FRESH = timedelta(hours=1)  # changed so shortly before the run, or during it: clocks differ
 BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
 
 
@@ -36,13 +38,24 @@ class Batch:
         return len(self.units)
 
     def to_ids(self) -> list[list[int]]:
-        """Return the batch as plain numbers, `[person id or 0, participant ids ...]` a unit, for Prefect to keep."""
-        return [[unit.user_id or 0, *unit.participants] for unit in self.units]
+        """Return the batch as plain numbers, for Prefect to keep: a unit is person id or 0, then participant ids.
+
+        An expected participant has a negative sign.
+        """
+        return [
+            [unit.user_id or 0, *(-one if one in unit.expected else one for one in unit.participants)]
+            for unit in self.units
+        ]
 
     @classmethod
     def from_ids(cls, units: Iterable[list[int]]) -> Batch:
         """Return the batch that `to_ids` wrote down."""
-        return cls(tuple(Unit(tuple(participants), user_id or None) for user_id, *participants in units))
+        return cls(
+            tuple(
+                Unit(tuple(map(abs, participants)), user_id or None, tuple(-one for one in participants if one < 0))
+                for user_id, *participants in units
+            )
+        )
 
     def label(self) -> str:
         """Return what the batch is about, without names: `participants 900001 to 900050`."""
@@ -61,6 +74,7 @@ class Reading:
     newest: datetime | None = None
     problems: list[BadItem] = field(default_factory=list)
     read_everything: bool = False
+    chosen: int | None = None  # how many of them go into batches, once all are read
     _recent: dict[int, tuple[datetime, str]] = field(default_factory=dict)
     _prune_at: int = 2 * MAX_SEEN
 
@@ -90,19 +104,6 @@ class Reading:
     def _overlap_begins(self) -> datetime:
         newest = self.newest or datetime.min  # noqa: DTZ901  naive, as FrontCore's filters are
         return newest - min(OVERLAP, newest - datetime.min)  # noqa: DTZ901
-
-
-def units_of(participants: Iterable[tuple[int, int | None]]) -> tuple[Unit, ...]:
-    """Return the units of (participant id, person id or None) pairs, in the order of their first participant."""
-    groups: dict[tuple[str, int], list[int]] = {}
-    persons: dict[tuple[str, int], int | None] = {}
-    for participant_id, person_id in participants:
-        group = ("person", person_id) if person_id else ("participant", participant_id)
-        groups.setdefault(group, []).append(participant_id)
-        persons[group] = person_id
-    return tuple(
-        Unit(tuple(members), user_id=persons[group] if len(members) > 1 else None) for group, members in groups.items()
-    )
 
 
 async def batches_of(
@@ -153,7 +154,10 @@ async def batches_of_pages(
     reading: Reading,
     is_wanted: Callable[[Participant, str], bool] = lambda _participant, _digest: True,
 ) -> AsyncIterator[Batch]:
-    """Yield batches of the participants that match, as their pages come, and note in `reading` what was read.
+    """Yield batches of the participants that match, once all pages were read, and note in `reading` what was read.
+
+    All pages come first, so that a person is listed once however far apart the enrolments are: at 250 rows a request
+    they are the smallest part of the budget.
 
     Args:
         is_wanted: says of a participant and the digest of its row whether it goes into a batch.
@@ -161,21 +165,23 @@ async def batches_of_pages(
     Raises:
         SourceError: the list cannot be read to its end.
     """
-    waiting: list[tuple[int, int | None]] = []
+    enrolments = Enrolments()
+    fresh_from = source_time(datetime.now(UTC)) - FRESH
     async for page in source.participants(filters):
         reading.problems.extend(page.problems)
         for participant in page.participants:
             digest = page.digests.get(participant.id, "")
             reading.note(participant, digest)
-            if not is_wanted(participant, digest):
-                continue
-            waiting.append((participant.id, participant.person_id))
-        while len(waiting) >= BATCH_SIZE:
-            yield Batch(units_of(waiting[:BATCH_SIZE]))
-            del waiting[:BATCH_SIZE]
+            if is_wanted(participant, digest):
+                moment = to_source_time(participant.updated_at)
+                is_fresh = moment is not None and moment >= fresh_from
+                # The listing of the person may be older than what changed in the enrolment.
+                person_id = None if is_fresh else participant.person_id
+                enrolments.add(participant.id, person_id, is_expected=not participant.surely_has_no_certificate)
     reading.read_everything = True
-    if waiting:
-        yield Batch(units_of(waiting))
+    reading.chosen = len(enrolments)
+    for batch in _chunks(enrolments.units()):
+        yield batch
 
 
 def nothing_listed(participants: int) -> SourceError:
@@ -200,10 +206,12 @@ def _is_earlier(participant: Participant, before: Before) -> bool:
 
 def _chunks(units: Iterable[Unit]) -> Iterable[Batch]:
     chunk: list[Unit] = []
+    size = 0
     for unit in units:
         chunk.append(unit)
-        if len(chunk) == BATCH_SIZE:
+        size += max(1, len(unit.participants))
+        if size >= BATCH_SIZE:
             yield Batch(tuple(chunk))
-            chunk = []
+            chunk, size = [], 0
     if chunk:
         yield Batch(tuple(chunk))

@@ -22,10 +22,15 @@ RECENT = 10_000  # files and serials of this run that are remembered, to see mix
 
 @dataclass(frozen=True)
 class Unit:
-    """What one listing covers: one participant, or one person with several enrolments in the batch."""
+    """What one listing covers: one participant, or one person with several enrolments.
+
+    `expected` has those participants whose diploma must show in the person's listing, or else they are asked for by
+    themselves: FrontCore says that they have a certificate, or does not say.
+    """
 
     participants: tuple[int, ...] = ()
     user_id: int | None = None
+    expected: tuple[int, ...] = ()
 
     def question(self) -> Question:
         """Return whose diplomas to ask for."""

@@ -172,6 +172,12 @@ class Participant(SourceModel):
     nested_user_id: LenientId = Field(default=None, validation_alias=AliasPath("user", "id"))
     created_at: LenientText = None
     updated_at: LenientText = None
+    certificate_issued_at: object = ""
+
+    @property
+    def surely_has_no_certificate(self) -> bool:
+        """Return whether the source says that no certificate was issued, with an explicit null."""
+        return self.certificate_issued_at is None
 
     @property
     def person_id(self) -> int | None:

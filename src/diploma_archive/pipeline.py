@@ -32,6 +32,7 @@ from diploma_archive.errors import (
 )
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
+from diploma_archive.met import Met
 from diploma_archive.models import BadItem, Diploma
 from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.report import SUPPRESSED, UNLISTED, Finding, Outcome
@@ -53,7 +54,7 @@ class Pipeline:
     _serials: Recent = field(default_factory=Recent)
     _warned_serials: set[str] = field(default_factory=set)
     _store_failures: int = 0  # in a row
-    _met: set[int] = field(default_factory=set)  # what this run has dealt with: 8-byte hashes, not the diplomas
+    met: Met = field(default_factory=Met)
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
 
     async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
@@ -62,21 +63,20 @@ class Pipeline:
         Raises:
             DiplomaArchiveError: only fatal ones: the run must stop.
         """
-        with_diploma: set[int | None] = set()
         try:
-            async for finding in self._archive_listing(unit.question(), with_diploma):
+            async for finding in self._archive_listing(unit.question()):
                 yield finding
         except UnlistedError as error:
             for participant_id in unit.participants or (None,):
                 yield Finding(UNLISTED, participant_id=participant_id, error=error.diagnostics())
             return
-        # The same result as by participant: an enrolment that the person's listing does not show is asked for itself.
-        for participant_id in unit.participants if unit.user_id else ():
-            if participant_id not in with_diploma:
+        # The same result as by participant: an enrolment that should have shown and did not is asked for itself.
+        for participant_id in unit.expected:
+            if not self.met.has_diploma_of(participant_id):
                 async for finding in self.archive_unit(Unit((participant_id,))):
                     yield finding
 
-    async def _archive_listing(self, question: Question, with_diploma: set[int | None]) -> AsyncIterator[Finding]:
+    async def _archive_listing(self, question: Question) -> AsyncIterator[Finding]:
         """Yield what happened to each diploma of one listing, but not what this run has dealt with already.
 
         Raises:
@@ -88,25 +88,19 @@ class Pipeline:
             _reraise_fatal(error)
             raise UnlistedError(error.what, fix=error.fix) from None
         for item in first.items:
-            with_diploma.add(item.participant_id)
-            if self._is_done(item):
+            self.met.note_diploma_of(item.participant_id)
+            if not self._is_new(item):
                 continue
             # What was listed again meanwhile, for a neighbour's refused link, is fresher.
             fresh = item if listing is first or isinstance(item, BadItem) else listing.find(item.id) or item
             finding, listing = await self._archive_item(question, fresh, listing)
             yield finding
 
-    def _is_done(self, item: Diploma | BadItem) -> bool:
-        """Return whether this state of a diploma was met in this run before, and remember it."""
+    def _is_new(self, item: Diploma | BadItem) -> bool:
+        """Return whether this state of a diploma is met for the first time in this run, and remember it."""
         if isinstance(item, BadItem):
-            if item.diploma_id is None:
-                return False
-            met = hash((item.diploma_id, None))
-        else:
-            met = hash((item.id, revision_of(item)))
-        known = met in self._met
-        self._met.add(met)
-        return known
+            return item.diploma_id is None or self.met.is_new(item.diploma_id, "unreadable")
+        return self.met.is_new(item.id, revision_of(item))
 
     async def _archive_item(
         self, question: Question, item: Diploma | BadItem, listing: Listing
@@ -141,11 +135,13 @@ class Pipeline:
         if self.archive.is_suppressed(diploma.user.id, place.certificate):
             return Finding(SUPPRESSED)
         self._warn_of_shared_serial(diploma, place)
+        revision = revision_of(diploma)
         async with self._alone(place.certificate):
-            names = await self.archive.known(place.certificate)
-            case = await self._plan(diploma, listing, place, names)
+            names = await self.archive.known(place.certificate, diploma.id, revision)
+            case = await self._plan(diploma, revision, listing, place, names)
             if case.planned.write and await self.archive.complete_folder(place, names):
-                case = await self._plan(diploma, listing, place, await self.archive.known(place.certificate))
+                names = await self.archive.known(place.certificate, diploma.id, revision)
+                case = await self._plan(diploma, revision, listing, place, names)
             if not case.planned.write:
                 committed_now = self.archive.has_completed(diploma.id, case.revision)
                 return case.finding(Outcome.ARCHIVED if committed_now else Outcome.UNCHANGED)
@@ -163,13 +159,15 @@ class Pipeline:
                 return case.finding(Outcome.UNCHANGED, sha256=case.planned.known_sha256)
             return await self._commit(case, file)
 
-    async def _plan(self, diploma: Diploma, listing: Listing, place: Place, names: list[IndexName]) -> Case:
+    async def _plan(
+        self, diploma: Diploma, revision: str, listing: Listing, place: Place, names: list[IndexName]
+    ) -> Case:
         """Decide what to do with a diploma, from what the index has of its certificate."""
-        revision = revision_of(diploma)
         status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
         force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
         history = History.of(names, diploma.id)
-        entries = await self.archive.entries(place.certificate, history.worth_reading(revision, force=force))
+        wanted = history.worth_reading(revision, force=force)
+        entries = await self.archive.entries(place.certificate, wanted) if wanted else []
         planned = plan(history, entries, revision, status, updated_at=diploma.updated_at, force=force)
         return Case(diploma, listing, place, revision, planned, history.others)
 

@@ -148,7 +148,7 @@ class Run:
         if self.selection.moves_cursor:
             self.cursor_before = await self.archive.cursor()
         if self.selection.scope is Scope.FULL:
-            await self.archive.complete_index()
+            await self.archive.read_index()
         self.observer.begun(self.selection.known_total)
 
     async def _window(self, handle: BatchHandler) -> None:

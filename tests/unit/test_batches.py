@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from diploma_archive.batches import MAX_SEEN, Batch, Reading, units_of
+from diploma_archive.batches import MAX_SEEN, Batch, Reading
 from diploma_archive.cases import Unit
+from diploma_archive.enrolments import Enrolments
 from diploma_archive.frontcore.source import Question
 from diploma_archive.models import Participant, read_item
 
 pytestmark = pytest.mark.anyio
+
+
+def enrolments(pairs):
+    """Return enrolments of (participant id, person id or None) pairs."""
+    found = Enrolments()
+    for participant_id, person_id in pairs:
+        found.add(participant_id, person_id)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -29,13 +38,22 @@ pytestmark = pytest.mark.anyio
 )
 def test_enrolments_of_one_person_are_one_unit(participants, units):
     """Units come in the order of their first participant, and nobody without a person is lumped together."""
-    assert [(unit.participants, unit.user_id) for unit in units_of(participants)] == units
+    assert [(unit.participants, unit.user_id) for unit in enrolments(participants).units()] == units
+
+
+def test_an_enrolment_that_surely_has_no_certificate_need_not_show():
+    """What costs a request of its own is only an enrolment that FrontCore may have a diploma for."""
+    found = Enrolments()
+    for participant_id, is_expected in ((1, True), (2, False), (3, True)):
+        found.add(participant_id, 10, is_expected=is_expected)
+    found.add(4, 11, is_expected=False)
+    assert list(found.units()) == [Unit((1, 2, 3), 10, (1, 3)), Unit((4,))]
 
 
 def test_no_participant_is_lost_in_grouping():
     """Every participant is in exactly one unit."""
     pairs = [(number, number % 7 or None) for number in range(1, 200)]
-    covered = [participant for unit in units_of(pairs) for participant in unit.participants]
+    covered = [participant for unit in enrolments(pairs).units() for participant in unit.participants]
     assert sorted(covered) == list(range(1, 200))
 
 
@@ -61,7 +79,7 @@ def test_a_batch_is_labelled_by_ids():
 
 def test_a_batch_survives_being_written_down():
     """A batch that Prefect keeps as plain numbers is the same batch afterwards."""
-    batch = Batch((Unit((5,)), Unit((6, 7), user_id=3), Unit(user_id=9)))
+    batch = Batch((Unit((5,)), Unit((6, 7), user_id=3, expected=(7,)), Unit(user_id=9)))
     assert Batch.from_ids(batch.to_ids()) == batch
 
 

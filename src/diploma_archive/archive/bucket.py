@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
 from diploma_archive.archive.chain import previous_reports
-from diploma_archive.archive.commit import Committed, put_index_entry, put_record
+from diploma_archive.archive.commit import Committed, name_of, put_index_entry, put_record
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.object_lock import ObjectLock
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
 from diploma_archive.archive.reader import Payload, Stored
@@ -60,7 +61,7 @@ class Archive:
         self._look_first: bool | None = None
         self._quarantined: frozenset[int] | None = None
         self._suppressions = Suppressions()
-        self._index_is_complete = False
+        self._index: KnownIndex | None = None
         self._completed: set[IndexName] = set()
         self._opening = asyncio.Lock()
 
@@ -95,8 +96,17 @@ class Archive:
         """Return whether anything was ever archived here."""
         return bool(await self._run(lambda: list(self._store.list(keys.CERTIFICATES, at_most=1))))
 
-    async def known(self, certificate: str) -> list[IndexName]:
-        """Return what is archived under a certificate segment, by one LIST."""
+    async def known(self, certificate: str, diploma_id: int, revision: str) -> list[IndexName]:
+        """Return what is archived under a certificate segment: by what `read_index` read, or else by one LIST.
+
+        Args:
+            diploma_id: who asks.
+            revision: the state that is listed.
+        """
+        names = self._index.names(certificate, diploma_id, revision) if self._index else None
+        return await self._listed(certificate) if names is None else names
+
+    async def _listed(self, certificate: str) -> list[IndexName]:
 
         def listed() -> list[IndexName]:
             rows = self._store.list(keys.index_prefix(certificate))
@@ -104,26 +114,32 @@ class Archive:
 
         return await self._run(listed)
 
-    async def complete_index(self) -> None:
-        """Index every record of the archive that has no entry, as a crash between the two leaves it; two LISTs."""
-        left_over = await self._run(lambda: list(unindexed_records(self._store)))
+    async def read_index(self) -> None:
+        """Read the whole index, and complete it: both halves of the bucket, 1,000 names a request."""
+        index = await self._run(lambda: KnownIndex.of(self._store.list(keys.CERTIFICATES)))
+        await self._complete(index)
+        self._index = index
+
+    async def _complete(self, index: KnownIndex) -> None:
+        """Index every record of the archive that has no entry, as a crash between the two leaves it."""
+        left_over = await self._run(lambda: list(unindexed_records(self._store, index)))
         if left_over:
             await self._prepare()
-            self._completed.update(
-                await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
-            )
-        self._index_is_complete = True
+            written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
+            self._completed.update(name for _, name in written)
+            for certificate, name in written:
+                index.note(certificate, name)
 
     async def complete_folder(self, place: Place, names: Sequence[IndexName]) -> bool:
-        """Likewise for one certificate folder; return whether an entry was written. No LIST after `complete_index`."""
-        if self._index_is_complete:
+        """Likewise for one certificate folder; return whether an entry was written. No LIST after `read_index`."""
+        if self._index is not None:
             return False
         left_over = await self._run(lambda: list(unindexed_in(self._store, place, names)))
         if not left_over:
             return False
         await self._prepare()
         written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
-        self._completed.update(written)
+        self._completed.update(name for _, name in written)
         return bool(written)
 
     def has_completed(self, diploma_id: int, revision: str) -> bool:
@@ -175,7 +191,10 @@ class Archive:
     async def put_index(self, place: Place, record: Document) -> Committed:
         """Store the index entry of a record, and return the record that is in the bucket after that."""
         await self._prepare()
-        return await self._run(lambda: put_index_entry(self._store, place, record))
+        committed = await self._run(lambda: put_index_entry(self._store, place, record))
+        if self._index is not None:
+            self._index.note(place.certificate, name_of(committed.record))
+        return committed
 
     async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
         """Keep bytes that are no good diploma, and why; what is there already stays as it is."""
@@ -207,7 +226,7 @@ class Archive:
         owner = None if stored is None else read_first_owner(from_json(stored.body, "a quarantine note"))
         if owner is None:
             return None
-        theirs = [name for name in await self.known(owner[1]) if name.diploma_id == owner[0]]
+        theirs = [name for name in await self._listed(owner[1]) if name.diploma_id == owner[0]]
         last = current_entry(await self.entries(owner[1], theirs))
         return owner if last is not None and last.get("sha256") == sha256 else None
 

@@ -25,6 +25,11 @@ class Committed:
     sha256: str
 
 
+def name_of(record: Document) -> IndexName:
+    """Return what the index calls a record."""
+    return IndexName(record["diploma_id"], record["revision"], record["generation"])
+
+
 def put_record(store: Store, place: Place, record: Document, *, look_first: bool) -> Document:
     """Store a record and return the one of this name that counts: ours, or that of a faster run.
 
@@ -50,7 +55,7 @@ def put_index_entry(store: Store, place: Place, record: Document) -> Committed:
     Raises:
         StoreError: S3 refused or failed.
     """
-    name = IndexName(record["diploma_id"], record["revision"], record["generation"])
+    name = name_of(record)
     entry_key, record_key = name.key(place.certificate), _record_key(place, record)
     for _ in range(FITTING_TRIES):
         entry = index_entry(record, place)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from diploma_archive.archive.bucket import Archive, Owner
-from diploma_archive.archive.commit import Committed
+from diploma_archive.archive.commit import Committed, name_of
 from diploma_archive.archive.cursor import Cursor
 from diploma_archive.archive.keys import IndexName, Place
+from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.quarantine import QuarantineNote
 from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.record import Document
@@ -23,9 +24,9 @@ class DryArchive(Archive):
         super().__init__(store, owner, pool)
         self._imagined: defaultdict[str, dict[IndexName, Document]] = defaultdict(dict)
 
-    async def known(self, certificate: str) -> list[IndexName]:
+    async def known(self, certificate: str, diploma_id: int, revision: str) -> list[IndexName]:
         """Return what is archived or would be by now."""
-        return [*await super().known(certificate), *self._imagined.get(certificate, {})]
+        return [*await super().known(certificate, diploma_id, revision), *self._imagined.get(certificate, {})]
 
     async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
         """Return the index entries that are there or would be by now."""
@@ -33,7 +34,7 @@ class DryArchive(Archive):
         real = await super().entries(certificate, [name for name in names if name not in imagined])
         return [*real, *(imagined[name] for name in names if name in imagined)]
 
-    async def complete_index(self) -> None:
+    async def _complete(self, index: KnownIndex) -> None:
         """Index nothing."""
 
     async def complete_folder(self, place: Place, names: Sequence[IndexName]) -> bool:
@@ -53,7 +54,7 @@ class DryArchive(Archive):
 
     async def put_index(self, place: Place, record: Document) -> Committed:
         """Remember that it would be known by now, and no more of it than a plan needs."""
-        name = IndexName(record["diploma_id"], record["revision"], record["generation"])
+        name = name_of(record)
         self._imagined[place.certificate][name] = {
             "revision": name.revision,
             "status": record["status"],

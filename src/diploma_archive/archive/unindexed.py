@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from diploma_archive.archive.commit import put_index_entry
+from diploma_archive.archive.commit import name_of, put_index_entry
 from diploma_archive.archive.folders import grouped
-from diploma_archive.archive.keys import CERTIFICATES, DIPLOMAS, IndexName, Place, read_index_name
+from diploma_archive.archive.keys import DIPLOMAS, IndexName, Place
+from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.reader import Digest, Listed, Reader
 from diploma_archive.archive.record import Document
 from diploma_archive.archive.store import Store
@@ -20,21 +21,15 @@ from diploma_archive.errors import Kind, StoreError
 log = logging.getLogger("diploma_archive.archive")
 
 
-def unindexed_records(reader: Reader) -> Iterator[tuple[Place, str]]:
-    """Yield place and key of each record of the whole archive that has no index entry, from LIST alone.
-
-    Memory: 8 bytes of hash for each record.
+def unindexed_records(reader: Reader, index: KnownIndex) -> Iterator[tuple[Place, str]]:
+    """Yield place and key of each record of the whole archive that has no entry in the index, from LIST alone.
 
     Raises:
         StoreError: S3 refused or failed.
     """
-    indexed = {
-        hash((row.key.split("/")[1], _ending(name)))
-        for row in reader.list(CERTIFICATES)
-        if (name := read_index_name(row.key)) is not None
-    }
     for place, key in _records(reader.list(DIPLOMAS)):
-        if hash((place.certificate, key.rpartition("/")[2])) not in indexed:
+        revision, _, generation = key.rpartition("/")[2].removesuffix(".json").partition(".")
+        if not index.has_record(place.certificate, revision, int(generation or 1)):
             yield place, key
 
 
@@ -50,11 +45,16 @@ def unindexed_in(reader: Reader, place: Place, names: Iterable[IndexName]) -> It
             yield found, key
 
 
-def index_records(store: Store, records: Iterable[tuple[Place, str]], omitted: tuple[str, ...]) -> list[IndexName]:
-    """Write the index entries of these records, where they are whole and their files are there; return their names.
+def index_records(
+    store: Store, records: Iterable[tuple[Place, str]], omitted: tuple[str, ...]
+) -> list[tuple[str, IndexName]]:
+    """Write the index entries of these records, where they are whole and their files are there.
 
     Args:
         omitted: the setting `ARCHIVE_OMIT_FIELDS`.
+
+    Returns:
+        Certificate segments and names of the entries.
 
     Raises:
         StoreError: S3 refused or failed in a way that concerns more than one record.
@@ -68,7 +68,7 @@ def index_records(store: Store, records: Iterable[tuple[Place, str]], omitted: t
                 log.warning("a record without its index entry is not whole; diploma-archive verify names it")
                 continue
             record = put_index_entry(store, place, checked.document).record
-            written.append(IndexName(record["diploma_id"], record["revision"], record["generation"]))
+            written.append((place.certificate, name_of(record)))
         except StoreError as error:
             if error.kind is Kind.FATAL:
                 raise
