@@ -106,20 +106,32 @@ class Reading:
         return newest - min(OVERLAP, newest - datetime.min)  # noqa: DTZ901
 
 
+def nothing_is_done(_unit: Unit, _updated_at: datetime | None = None) -> bool:
+    """Return that this run is the first one to list a unit."""
+    return False
+
+
 async def batches_of(
-    selection: Selection, source: FrontCore, cursor: Cursor, reading: Reading, *, force: bool = False
+    selection: Selection,
+    source: FrontCore,
+    cursor: Cursor,
+    reading: Reading,
+    *,
+    force: bool = False,
+    is_done: Callable[[Unit, datetime | None], bool] = nothing_is_done,
 ) -> AsyncIterator[Batch]:
     """Yield the batches that a selection means, and note in `reading` what was read of the participants.
 
     Args:
         cursor: where an incremental run begins, whom it tries again first, and which rows it knows already.
         force: list those too.
+        is_done: says whether a run that was cut off has dealt with a unit; it is told when the row changed.
 
     Raises:
         SourceError: the participants cannot be listed to their end.
     """
     if selection.names_ids:
-        async for batch in batches_of_ids(selection.participants, selection.users):
+        async for batch in batches_of_ids(selection.participants, selection.users, is_done):
             yield batch
         return
     filters, again, seen = dict(selection.filters), frozenset[int](), dict[int, str]()
@@ -134,18 +146,27 @@ async def batches_of(
     def is_wanted(participant: Participant, digest: str) -> bool:
         if participant.id in again or seen.get(participant.id) == digest:
             return False
-        return selection.before is None or _is_earlier(participant, selection.before)
+        if selection.before is not None and not _is_earlier(participant, selection.before):
+            return False
+        return not is_done(Unit((participant.id,)), to_source_time(participant.updated_at))
 
     async for batch in batches_of_pages(source, filters, reading, is_wanted):
         yield batch
 
 
-async def batches_of_ids(participants: Ids | Sequence[int], users: Ids | Sequence[int]) -> AsyncIterator[Batch]:
-    """Yield batches of chosen participants, then of chosen persons."""
-    for batch in _chunks(Unit((identifier,)) for identifier in participants):
-        yield batch
-    for batch in _chunks(Unit(user_id=identifier) for identifier in users):
-        yield batch
+async def batches_of_ids(
+    participants: Ids | Sequence[int],
+    users: Ids | Sequence[int],
+    is_done: Callable[[Unit, datetime | None], bool] = nothing_is_done,
+) -> AsyncIterator[Batch]:
+    """Yield batches of chosen participants, then of chosen persons, but for those that are done."""
+    chosen: tuple[Iterable[Unit], ...] = (
+        (Unit((identifier,)) for identifier in participants),
+        (Unit(user_id=identifier) for identifier in users),
+    )
+    for units in chosen:
+        for batch in _chunks(unit for unit in units if not is_done(unit, None)):
+            yield batch
 
 
 async def batches_of_pages(

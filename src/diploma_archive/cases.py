@@ -63,6 +63,7 @@ class Case:
         outcome: Outcome,
         *,
         sha256: str | None = None,
+        record_sha256: str | None = None,
         error: str | None = None,
         same_as: dict[str, object] | None = None,
     ) -> Finding:
@@ -76,6 +77,7 @@ class Case:
             self.revision,
             record=record if outcome in (Outcome.UNCHANGED, Outcome.ARCHIVED) else None,
             sha256=sha256,
+            record_sha256=record_sha256,
             error=error,
             same_as=same_as,
         )

@@ -143,8 +143,8 @@ class Pipeline:
                 names = await self.archive.known(place.certificate, diploma.id, revision)
                 case = await self._plan(diploma, revision, listing, place, names)
             if not case.planned.write:
-                committed_now = self.archive.has_completed(diploma.id, case.revision)
-                return case.finding(Outcome.ARCHIVED if committed_now else Outcome.UNCHANGED)
+                completed = self.archive.completed(diploma.id, case.revision)
+                return case.finding(Outcome.ARCHIVED if completed else Outcome.UNCHANGED, record_sha256=completed)
             if diploma.is_withdrawn:
                 return await self._commit(case, file=None)
             if self.options.dry_run:

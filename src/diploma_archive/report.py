@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Any, BinaryIO, Protocol, cast
 
@@ -56,10 +56,13 @@ class Finding:
     same_as: dict[str, Any] | None = None
     conflict: list[int] | None = None
 
+    def to_fields(self) -> dict[str, Any]:
+        """Return the finding as plain values, without what does not apply."""
+        return {name: value for name, value in self.__dict__.items() if value is not None}
+
     def to_line(self) -> bytes:
         """Return the finding as one line of JSON, without what does not apply."""
-        fields = {name: value for name, value in asdict(self).items() if value is not None}
-        return json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+        return json.dumps(self.to_fields(), ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
 class Observer(Protocol):

@@ -27,6 +27,7 @@ from diploma_archive.halt import Halt, InterruptedRunError, cancel
 from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.pipeline import Pipeline
 from diploma_archive.report import SUPPRESSED, TO_TRY_AGAIN, UNLISTED, Finding, Observer, SilentObserver, Spool, Tally
+from diploma_archive.resuming import Checkpoint, resumable
 from diploma_archive.run_report import put_run_report
 from diploma_archive.selection import Scope, Selection
 
@@ -57,12 +58,15 @@ class Run:
     _spool: Spool = field(default_factory=Spool)
     _reading: Reading = field(default_factory=Reading)
     listings: int = 0
+    _checkpoint: Checkpoint | None = None
     _halt: Halt = field(default_factory=Halt)
     _slots: asyncio.Semaphore = field(init=False)
     _clock: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
+        if resumable(self.selection, dry_run=self.options.dry_run):
+            self._checkpoint = Checkpoint(self.archive, self.selection, self.run_id, force=self.options.force)
 
     @property
     def run_id(self) -> str:
@@ -107,6 +111,8 @@ class Run:
             await self._write_report(status)
         # After the report: a cursor that moved without one would hide what the run did.
         await self._move_cursor()
+        if self._checkpoint is not None:
+            await self._checkpoint.remove()
         return self.tally
 
     async def archive_batch(self, batch: Batch) -> Tally:
@@ -150,6 +156,31 @@ class Run:
         if self.selection.scope is Scope.FULL:
             await self.archive.read_index()
         self.observer.begun(self.selection.known_total)
+        if self._checkpoint is not None:
+            for finding in await self._checkpoint.load():
+                self._keep_done(finding)
+
+    def _keep_done(self, finding: Finding) -> None:
+        """Take over what happened to a diploma in the run that this one goes on with."""
+        self.tally.add(finding)
+        self._spool.add(finding)
+        self.pipeline.met.note_diploma_of(finding.participant_id)
+        if finding.diploma_id is not None and finding.revision is not None:
+            self.pipeline.met.is_new(finding.diploma_id, finding.revision)
+
+    def _is_done(self, unit: Unit, updated_at: datetime | None = None) -> bool:
+        """Return whether the run that this one goes on with has dealt with a participant or person."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return False
+        if unit.user_id is not None:
+            done = checkpoint.has_person(unit.user_id)
+        else:
+            done = all(checkpoint.has_participant(one, updated_at) for one in unit.participants)
+        if done and self.selection.names_ids:
+            self.listings += 1
+            self.observer.listed(1)
+        return done
 
     async def _window(self, handle: BatchHandler) -> None:
         """Give batches to `handle`, a bounded number at once, until all are done or the run must stop."""
@@ -166,7 +197,12 @@ class Run:
         tasks: list[asyncio.Task[None]] = []
         try:
             async for batch in batches_of(
-                self.selection, self.source, self.cursor_before, self._reading, force=self.options.force
+                self.selection,
+                self.source,
+                self.cursor_before,
+                self._reading,
+                force=self.options.force,
+                is_done=self._is_done,
             ):
                 await places.acquire()
                 if self._halt.is_set:
@@ -188,15 +224,19 @@ class Run:
 
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
-            found_any = False
+            found: list[Finding] = []
+            was_cut_off = False
             async with aclosing(self.pipeline.archive_unit(unit)) as findings:
                 async for finding in findings:
-                    found_any = True
+                    found.append(finding)
                     self._keep(finding, in_batch, unit)
                     if self._halt.is_set:
+                        was_cut_off = True
                         break
             self.listings += 1
-            if not found_any and self.selection.names_ids and unit.participants and not self.selection.users:
+            if self._checkpoint is not None and not was_cut_off:
+                await self._checkpoint.add(unit, found)
+            if not found and self.selection.names_ids and unit.participants and not self.selection.users:
                 self.tally.without_diploma += 1
             self.observer.listed(1)
         except Exception as error:  # noqa: BLE001  only what is fatal comes this far

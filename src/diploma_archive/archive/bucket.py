@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
 from diploma_archive.archive.chain import previous_reports
+from diploma_archive.archive.checkpoint import Segment, ended_document, still_counting
 from diploma_archive.archive.commit import Committed, name_of, put_index_entry, put_record
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
@@ -23,8 +25,8 @@ from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.object_lock import ObjectLock
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
-from diploma_archive.archive.reader import Payload, Stored
-from diploma_archive.archive.record import Document, current_entry, from_json, to_json, utc_text
+from diploma_archive.archive.reader import Listed, Payload, Stored
+from diploma_archive.archive.record import Document, current_entry, from_json, readable_or_empty, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.archive.suppression import Suppressions, read_suppressions
@@ -62,7 +64,7 @@ class Archive:
         self._quarantined: frozenset[int] | None = None
         self._suppressions = Suppressions()
         self._index: KnownIndex | None = None
-        self._completed: set[IndexName] = set()
+        self._completed: dict[tuple[int, str], str] = {}
         self._opening = asyncio.Lock()
 
     @property
@@ -125,10 +127,8 @@ class Archive:
         left_over = await self._run(lambda: list(unindexed_records(self._store, index)))
         if left_over:
             await self._prepare()
-            written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
-            self._completed.update(name for _, name in written)
-            for certificate, name in written:
-                index.note(certificate, name)
+            for certificate, committed in await self._index_left_over(left_over):
+                index.note(certificate, name_of(committed.record))
 
     async def complete_folder(self, place: Place, names: Sequence[IndexName]) -> bool:
         """Likewise for one certificate folder; return whether an entry was written. No LIST after `read_index`."""
@@ -138,13 +138,17 @@ class Archive:
         if not left_over:
             return False
         await self._prepare()
-        written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
-        self._completed.update(name for _, name in written)
-        return bool(written)
+        return bool(await self._index_left_over(left_over))
 
-    def has_completed(self, diploma_id: int, revision: str) -> bool:
-        """Return whether this run wrote the index entry of an older run's record of this revision."""
-        return any(name.diploma_id == diploma_id and name.revision == revision for name in self._completed)
+    async def _index_left_over(self, left_over: Sequence[tuple[Place, str]]) -> list[tuple[str, Committed]]:
+        written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
+        for _, committed in written:
+            self._completed[committed.record["diploma_id"], committed.record["revision"]] = committed.sha256
+        return written
+
+    def completed(self, diploma_id: int, revision: str) -> str | None:
+        """Return the SHA-256 of an older run's record whose index entry this run wrote, or None."""
+        return self._completed.get((diploma_id, revision))
 
     async def entries(self, certificate: str, names: Sequence[IndexName]) -> list[Document]:
         """Return the index entries of these names, one GET each."""
@@ -238,6 +242,38 @@ class Archive:
     async def previous_reports(self) -> list[dict[str, str]]:
         """Return the reports that the next one must name, as `key` and `sha256`."""
         return await self._run(lambda: previous_reports(self._store))
+
+    async def checkpoints(self, selection: str) -> tuple[list[Segment], bool]:
+        """Return what runs over a selection wrote down of what they had done, and whether there is anything at all."""
+        documents = await self._checkpoint_documents(selection)
+        return still_counting(documents, datetime.now(UTC)), bool(documents)
+
+    async def _checkpoint_documents(self, selection: str) -> list[Document]:
+        def read(row: Listed) -> Document:
+            stored = self._store.get(row.key)
+            return {} if stored is None else readable_or_empty(stored.body)
+
+        rows = await self._run(lambda: list(self._store.list(f"{keys.CHECKPOINTS}{selection}/")))
+        return await asyncio.gather(*(self._run(partial(read, row)) for row in rows))
+
+    async def put_checkpoint(self, selection: str, number: int, segment: Segment) -> None:
+        """Write down a part of what this run has done."""
+        await self._prepare()
+        key = keys.checkpoint_key(selection, segment.run_id, number)
+        payload = Payload.of(to_json(segment.to_document()))
+        await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
+
+    async def remove_checkpoints(self, selection: str) -> None:
+        """Remove what was written down for a selection, by whatever run."""
+
+        rows = await self._run(lambda: list(self._store.list(f"{keys.CHECKPOINTS}{selection}/")))
+        await asyncio.gather(*(self._run(partial(self._store.remove_checkpoint, row.key)) for row in rows))
+
+    async def end_checkpoints(self, selection: str, run_id: str) -> None:
+        """Mark that what was written down counts no more, where it cannot be removed."""
+        ended = {str(document["run_id"]) for document in await self._checkpoint_documents(selection) if document}
+        payload = Payload.of(to_json(ended_document(run_id, ended)))
+        await self._run(lambda: self._store.create(keys.ended_key(selection, run_id), payload, JSON_TYPE))
 
     async def cursor(self) -> Cursor:
         """Return the scheduled run's cursor; an empty one before the first run."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 IDENTITY_KEY = "archive.json"
 CURSOR_KEY = "state/cursor.json"
+CHECKPOINTS = "state/checkpoints/"
 CERTIFICATES = "certificates/"
 QUARANTINE = "quarantine/"
 DIPLOMAS = "diplomas/"
@@ -104,6 +105,21 @@ def read_index_name(key: str) -> IndexName | None:
 def quarantine_keys(certificate: str, sha256: str) -> tuple[str, str]:
     """Return the keys of quarantined bytes and of the JSON that says why."""
     return f"{QUARANTINE}{certificate}/{sha256}.bin", f"{QUARANTINE}{certificate}/{sha256}.json"
+
+
+def checkpoint_key(selection: str, run_id: str, number: int) -> str:
+    """Return the key of a part of a checkpoint.
+
+    Args:
+        selection: a digest of what the run is about.
+        number: which part of this run's it is, from 1.
+    """
+    return f"{CHECKPOINTS}{selection}/{run_id}-{number:06}.json"
+
+
+def ended_key(selection: str, run_id: str) -> str:
+    """Return the key of the mark that the checkpoints of a selection count no more, where they cannot be removed."""
+    return f"{CHECKPOINTS}{selection}/{run_id}-ended.json"
 
 
 def suppression_mark_key(mark: str) -> str:

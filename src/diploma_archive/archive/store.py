@@ -1,6 +1,6 @@
 """Objects in the bucket: create-only writes that are compared with what was sent (DESIGN.md section 6).
 
-Rule: nothing is deleted and nothing is overwritten, `replace` (the cursor) excepted. Keys are relative to the prefix.
+Rule: nothing is deleted (but checkpoints) and nothing is overwritten (but the cursor). Keys are relative to the prefix.
 Everything here is synchronous and safe to call from several threads; boto3 clients are.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from diploma_archive.archive.keys import CHECKPOINTS
 from diploma_archive.archive.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.archive.reader import Digest, Head, Payload, Reader, hex_of
 from diploma_archive.archive.s3_errors import error_code, status_code
@@ -121,6 +122,17 @@ class Store(Reader):
                 raise
         self._check_stored(key, payload, answer)
         return True
+
+    def remove_checkpoint(self, key: str) -> None:
+        """Remove a part of a checkpoint: the one kind of object that goes again.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        if not key.startswith(CHECKPOINTS):
+            raise AssertionError("nothing but checkpoints is ever removed here")
+        with self._translated():
+            self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
 
     def _put(self, key: str, payload: Payload, content_type: str) -> PutObjectOutputTypeDef:
         for left in reversed(range(CONFLICT_TRIES)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from diploma_archive.archive.commit import name_of, put_index_entry
+from diploma_archive.archive.commit import Committed, put_index_entry
 from diploma_archive.archive.folders import grouped
 from diploma_archive.archive.keys import DIPLOMAS, IndexName, Place
 from diploma_archive.archive.known import KnownIndex
@@ -47,14 +47,14 @@ def unindexed_in(reader: Reader, place: Place, names: Iterable[IndexName]) -> It
 
 def index_records(
     store: Store, records: Iterable[tuple[Place, str]], omitted: tuple[str, ...]
-) -> list[tuple[str, IndexName]]:
+) -> list[tuple[str, Committed]]:
     """Write the index entries of these records, where they are whole and their files are there.
 
     Args:
         omitted: the setting `ARCHIVE_OMIT_FIELDS`.
 
     Returns:
-        Certificate segments and names of the entries.
+        Certificate segments, and the records as they are in the bucket.
 
     Raises:
         StoreError: S3 refused or failed in a way that concerns more than one record.
@@ -67,8 +67,7 @@ def index_records(
             if isinstance(checked, str) or not _has_its_file(store, checked.document):
                 log.warning("a record without its index entry is not whole; diploma-archive verify names it")
                 continue
-            record = put_index_entry(store, place, checked.document).record
-            written.append((place.certificate, name_of(record)))
+            written.append((place.certificate, put_index_entry(store, place, checked.document)))
         except StoreError as error:
             if error.kind is Kind.FATAL:
                 raise

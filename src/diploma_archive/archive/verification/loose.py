@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from diploma_archive.archive.cursor import read_cursor
-from diploma_archive.archive.keys import CURSOR_KEY, DOCTOR, ERASURES, IDENTITY_KEY, SUPPRESSED
+from diploma_archive.archive.keys import CHECKPOINTS, CURSOR_KEY, DOCTOR, ERASURES, IDENTITY_KEY, SUPPRESSED
 from diploma_archive.archive.reader import Listed, Reader
 from diploma_archive.archive.record import FORMAT, Document, from_json
 from diploma_archive.archive.verification.choice import Choice
@@ -20,7 +20,7 @@ from diploma_archive.archive.verification.report_check import run_id_of
 from diploma_archive.errors import StoreError
 
 _KNOWN_KEYS = ("", IDENTITY_KEY)  # "" is the folder itself, which the console of S3 makes an object of
-_KNOWN_FOLDERS = (SUPPRESSED, DOCTOR)
+_KNOWN_FOLDERS = (SUPPRESSED, DOCTOR, CHECKPOINTS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
