@@ -8,6 +8,7 @@ and of what it started, its peak memory, and the requests that botocore sent.
 
 from __future__ import annotations
 
+import http.client
 import importlib
 import json
 import resource
@@ -29,7 +30,7 @@ COMPETITORS = {
 
 
 class CountedRequests:
-    """Counts what botocore sends, retries included."""
+    """Counts what goes to S3, retries included: what botocore sends, and what the short way does."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -43,6 +44,13 @@ class CountedRequests:
             return send(session, request)
 
         botocore.httpsession.URLLib3Session.send = counting  # type: ignore[method-assign]
+        request = http.client.HTTPConnection.request
+
+        def counting_express(connection: Any, *arguments: Any, **options: Any) -> Any:
+            self.count += type(connection) in (http.client.HTTPConnection, http.client.HTTPSConnection)
+            return request(connection, *arguments, **options)
+
+        http.client.HTTPConnection.request = counting_express  # type: ignore[method-assign]
 
 
 def cpu_seconds() -> float:
@@ -70,6 +78,11 @@ def main() -> None:
     figures = {
         "seconds": time.perf_counter() - started,
         "cpu_ms": (cpu_seconds() - cpu_before) * 1000,
+        "child_ms": 1000
+        * (
+            resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            + resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime
+        ),
         "peak_mb": peak_megabytes(),
         "s3_requests": requests.count,
         **done,

@@ -27,7 +27,7 @@ from diploma_archive.archive.object_lock import ObjectLock
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
 from diploma_archive.archive.reader import Listed, Payload, Stored
 from diploma_archive.archive.record import Document, current_entry, from_json, readable_or_empty, to_json, utc_text
-from diploma_archive.archive.s3_client import build_clients
+from diploma_archive.archive.s3_client import build_clients, build_short_way
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.archive.suppression import Suppressions, read_suppressions
 from diploma_archive.archive.unindexed import index_records, unindexed_in, unindexed_records
@@ -362,10 +362,17 @@ async def open_archive(settings: Settings, kind: type[Archive] = Archive) -> Asy
         first_client, client = await asyncio.get_running_loop().run_in_executor(
             pool, build_clients, where.concurrency, where.bucket, settings.s3
         )
-        archive = kind(Store(client, where.bucket, where.prefix, ObjectLock.of(where)), owner, pool)
+        express = await asyncio.get_running_loop().run_in_executor(
+            pool, build_short_way, client, where.bucket, settings.s3
+        )
+        archive = kind(Store(client, where.bucket, where.prefix, ObjectLock.of(where), express), owner, pool)
         await archive.check_owner(Store(first_client, where.bucket, where.prefix))
         await archive.begin(where.suppression_key)
-        yield archive
+        try:
+            yield archive
+        finally:
+            if express is not None:
+                express.close()
     finally:
         # After a failure nobody waits for a server that may never answer; what was begun there ends by itself.
         pool.shutdown(wait=sys.exc_info()[0] is None, cancel_futures=True)

@@ -42,10 +42,11 @@ class Payload:
         return cls(body, hashlib.sha256(body).hexdigest(), md5, len(body))
 
     def rewound(self) -> bytes | BinaryIO:
-        """Return the body, from its start."""
-        if not isinstance(self.body, bytes):
-            self.body.seek(0)
-        return self.body
+        """Return the body, from its start: as bytes where it is small, since botocore asks before it sends a file."""
+        if isinstance(self.body, bytes):
+            return self.body
+        self.body.seek(0)
+        return self.body.read() if self.size <= CHUNK_BYTES else self.body
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from diploma_archive.archive.express import Express, build_express
 from diploma_archive.archive.s3_errors import store_error
 from diploma_archive.settings import S3Access
 
@@ -48,6 +49,20 @@ def build_clients(concurrency: int, bucket: str, access: S3Access | None = None)
         client = _maker(concurrency, access)
         return client(**FIRST_LOOK), client(**PATIENT)
     except (BotoCoreError, ValueError) as error:
+        raise store_error(error, bucket) from None
+
+
+def build_short_way(client: S3Client, bucket: str, access: S3Access | None = None) -> Express | None:
+    """Return the short way to a bucket for a client of `build_clients`, or None where there is none.
+
+    Raises:
+        StoreError: boto3's credentials cannot be read.
+    """
+    try:
+        session = _session(access or S3Access())
+        ca_bundle = session._session.get_config_variable("ca_bundle")
+        return build_express(client, bucket, session.get_credentials(), ca_bundle)
+    except BotoCoreError as error:
         raise store_error(error, bucket) from None
 
 

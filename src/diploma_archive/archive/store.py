@@ -7,6 +7,7 @@ Everything here is synchronous and safe to call from several threads; boto3 clie
 from __future__ import annotations
 
 import base64
+import dataclasses
 import time
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from diploma_archive.archive.express import ABSENT, Express
 from diploma_archive.archive.keys import CHECKPOINTS
 from diploma_archive.archive.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.archive.reader import Digest, Head, Payload, Reader, hex_of
@@ -43,9 +45,17 @@ class Created(Enum):
 class Store(Reader):
     """The objects below one prefix of one bucket, with create-only writes; the evidence is locked where `lock` says."""
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str, lock: ObjectLock | None = None) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        prefix: str,
+        lock: ObjectLock | None = None,
+        express: Express | None = None,
+    ) -> None:
         super().__init__(client, bucket, prefix)
         self._lock = lock
+        self._express = None if lock else express  # what is locked is locked by boto3
 
     def check_lock(self) -> None:
         """Check, where objects are to be locked, that the bucket can do it; warn where nobody could erase them.
@@ -64,7 +74,10 @@ class Store(Reader):
         Raises:
             StoreError: S3 refused or failed.
         """
-        head = self.head(key)
+        found = self._express.head(self._root + key) if self._express else None
+        if found is ABSENT:
+            return None
+        head = found if isinstance(found, Head) else self.head(key)
         return None if head is None else self._compare_with(head, key, payload)
 
     def create(self, key: str, payload: Payload, content_type: str, *, look_first: bool = False) -> Created:
@@ -84,6 +97,10 @@ class Store(Reader):
             found = self.compare(key, payload)
             if found is not None:
                 return found
+        sent = self._express.put(self._root + key, payload, content_type) if self._express else None
+        if sent is not None:
+            self._check_stored(key, payload, dataclasses.replace(sent, size=payload.size))
+            return Created.NEW
         with self._translated():
             try:
                 answer = self._put(key, payload, content_type)
@@ -96,7 +113,7 @@ class Store(Reader):
                         "an object that S3 said exists is gone again", fix="The next run tries again"
                     ) from None
                 return found
-        self._check_stored(key, payload, answer)
+        self._check_stored(key, payload, _head_of(answer, payload))
         return Created.NEW
 
     def replace(self, key: str, body: bytes, etag: str | None) -> bool:
@@ -120,7 +137,7 @@ class Store(Reader):
                     stored = self.get(key)
                     return stored is not None and stored.body == body
                 raise
-        self._check_stored(key, payload, answer)
+        self._check_stored(key, payload, _head_of(answer, payload))
         return True
 
     def remove_checkpoint(self, key: str) -> None:
@@ -162,14 +179,7 @@ class Store(Reader):
                 raise refusal from None
             raise
 
-    def _check_stored(self, key: str, payload: Payload, answer: PutObjectOutputTypeDef) -> None:
-        head = Head(
-            payload.size,
-            hex_of(answer.get("ChecksumSHA256"), answer.get("ETag", "")),
-            answer.get("ETag", "").strip('"'),
-            "",
-            answer.get("ServerSideEncryption", ""),
-        )
+    def _check_stored(self, key: str, payload: Payload, head: Head) -> None:
         if self._compare_with(head, key, payload) is not Created.SAME:
             raise IntegrityError(
                 "S3 holds other bytes than were sent; they are not counted as archived",
@@ -186,6 +196,16 @@ class Store(Reader):
             return Created.OTHER
         proven = head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms"))
         return Created.SAME if proven or self.digest(key) == Digest(payload.size, payload.sha256) else Created.OTHER
+
+
+def _head_of(answer: PutObjectOutputTypeDef, payload: Payload) -> Head:
+    return Head(
+        payload.size,
+        hex_of(answer.get("ChecksumSHA256"), answer.get("ETag", "")),
+        answer.get("ETag", "").strip('"'),
+        "",
+        answer.get("ServerSideEncryption", ""),
+    )
 
 
 def _digests(payload: Payload) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
 from diploma_archive.archive import store as store_module
-from diploma_archive.archive.s3_client import build_clients
+from diploma_archive.archive.s3_client import build_clients, build_short_way
 from diploma_archive.archive.store import Store
 from diploma_archive.sandbox import LocalS3
 from tests.support.rclone import RcloneS3
@@ -98,11 +98,21 @@ def bucket(backend: Backend) -> Iterator[Bucket]:
     bucket.client.close()
 
 
-@pytest.fixture
-def store(client: S3Client, bucket: Bucket, proxy: S3Proxy) -> Store:
-    """The store below the prefix of the bucket, through the proxy."""
-    del proxy  # but it is there, and fresh
-    return Store(client, bucket.name, bucket.prefix)
+@pytest.fixture(params=["boto3", "express"])
+def store(
+    request: pytest.FixtureRequest, client: S3Client, backend: Backend, bucket: Bucket, proxy: S3Proxy
+) -> Iterator[Store]:
+    """The store below the prefix of the bucket, through the proxy: by boto3 alone, and with the short way before it."""
+    if request.param == "boto3":
+        yield Store(client, bucket.name, bucket.prefix)
+        return
+    with pytest.MonkeyPatch.context() as outside:
+        for name, value in proxy.environment(backend.server.environment()).items():
+            outside.setenv(name, value)
+        express = build_short_way(client, bucket.name)
+    assert express is not None
+    yield Store(client, bucket.name, bucket.prefix, express=express)
+    express.close()
 
 
 @pytest.fixture(autouse=True)
