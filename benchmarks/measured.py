@@ -1,6 +1,6 @@
 """Runs one competitor in a process of its own and prints what it took, as JSON on the last line of stdout.
 
-    python -m benchmarks.measured floor|sequential|naive|sync|flow
+    python -m benchmarks.measured floor|sequential|naive|copyurl|sync|flow
 
 Measured from the first line of work to the last, imports and the start of Python left out: seconds, CPU of the process
 and of what it started, its peak memory, and the requests that botocore sent.
@@ -24,6 +24,7 @@ COMPETITORS = {
     "floor": "benchmarks.peers.floor",
     "sequential": "benchmarks.peers.sequential",
     "naive": "benchmarks.peers.naive_prefect",
+    "copyurl": "benchmarks.peers.copyurl",
     "sync": "benchmarks.ours",
     "flow": "benchmarks.our_flow",
 }

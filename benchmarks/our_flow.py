@@ -11,5 +11,6 @@ from flows.archive import archive_diplomas
 
 def main() -> dict[str, Any]:
     """Run it."""
-    state = asyncio.run(archive_diplomas(scope=os.environ.get("BENCH_SCOPE", "full"), return_state=True))  # type: ignore[call-overload]
+    scope = os.environ.get("BENCH_SCOPE", "full")
+    state = asyncio.run(archive_diplomas(scope=scope, return_state=True))  # type: ignore[call-overload]
     return {"state": state.name, "message": state.message}

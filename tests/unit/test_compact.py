@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from diploma_archive.archive.keys import CERTIFICATES, IndexName
 from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.reader import Listed
-from diploma_archive.compact import CompactTable, digest64
+from diploma_archive.compact import CompactSet, CompactTable, digest64
 from diploma_archive.met import Met
 
 ONE, TWO = "0123456789abcdef", "fedcba9876543210"
@@ -32,6 +32,17 @@ def test_every_key_keeps_its_value_while_the_table_grows():
     assert not any(digest64("absent", number) in table for number in range(5_000))
     table.set(digest64(7), 1 << 63)
     assert (table.get(digest64(7)), len(table)) == (1 << 63, len(expected))
+
+
+def test_a_set_knows_what_was_added():
+    """The set grows without losing anything, and adding twice is adding once."""
+    known = CompactSet()
+    for _ in range(2):
+        for number in range(3_000):
+            known.add(digest64(number))
+    assert len(known) == 3_000
+    assert all(digest64(number) in known for number in range(3_000))
+    assert not any(digest64(number) in known for number in range(3_000, 6_000))
 
 
 def test_parts_of_a_digest_do_not_run_together():

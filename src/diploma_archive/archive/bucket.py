@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
@@ -24,6 +24,7 @@ from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.object_lock import ObjectLock
+from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
 from diploma_archive.archive.reader import Listed, Payload, Stored
 from diploma_archive.archive.record import Document, current_entry, from_json, readable_or_empty, to_json, utc_text
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CURSOR_TRIES = 5
+CHECKPOINT_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,11 @@ class Archive:
             stored = self._store.get(row.key)
             return {} if stored is None else readable_or_empty(stored.body)
 
-        rows = await self._run(lambda: list(self._store.list(f"{keys.CHECKPOINTS}{selection}/")))
-        return await asyncio.gather(*(self._run(partial(read, row)) for row in rows))
+        def read_all() -> list[Document]:
+            rows = self._store.list(f"{keys.CHECKPOINTS}{selection}/")
+            return list(in_parallel(read, rows, CHECKPOINT_THREADS))
+
+        return await self._run(read_all)
 
     async def put_checkpoint(self, selection: str, number: int, segment: Segment) -> None:
         """Write down a part of what this run has done."""
@@ -266,8 +271,11 @@ class Archive:
     async def remove_checkpoints(self, selection: str) -> None:
         """Remove what was written down for a selection, by whatever run."""
 
-        rows = await self._run(lambda: list(self._store.list(f"{keys.CHECKPOINTS}{selection}/")))
-        await asyncio.gather(*(self._run(partial(self._store.remove_checkpoint, row.key)) for row in rows))
+        def remove() -> None:
+            rows = list(self._store.list(f"{keys.CHECKPOINTS}{selection}/"))
+            deque(in_parallel(lambda row: self._store.remove_checkpoint(row.key), rows, CHECKPOINT_THREADS), maxlen=0)
+
+        await self._run(remove)
 
     async def end_checkpoints(self, selection: str, run_id: str) -> None:
         """Mark that what was written down counts no more, where it cannot be removed."""

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from diploma_archive.archive.keys import IndexName, read_index_name
 from diploma_archive.archive.reader import Listed
-from diploma_archive.compact import CompactTable, digest64
+from diploma_archive.compact import CompactSet, CompactTable, digest64
 
 _SEVERAL = 0
 
@@ -24,7 +24,7 @@ class KnownIndex:
 
     def __init__(self) -> None:
         self._certificates = CompactTable()
-        self._of_several = CompactTable()
+        self._of_several = CompactSet()
 
     @classmethod
     def of(cls, rows: Iterable[Listed]) -> KnownIndex:
@@ -45,9 +45,9 @@ class KnownIndex:
             self._certificates.set(key, revision)
             return
         if there:
-            self._of_several.set(digest64(certificate, there, 1))
+            self._of_several.add(digest64(certificate, there, 1))
         self._certificates.set(key, _SEVERAL)
-        self._of_several.set(digest64(certificate, revision, name.generation))
+        self._of_several.add(digest64(certificate, revision, name.generation))
 
     def names(self, certificate: str, diploma_id: int, revision: str) -> list[IndexName] | None:
         """Return the entries of a certificate as seen from one diploma, or None where only the bucket knows them."""
