@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test e2e lint lock wheel clean
+.PHONY: help install demo ui test e2e bench lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: $(STAMP) ## Run every test but those in a browser
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e
+
+bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program
+	$(BIN)/python -m benchmarks.bench
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

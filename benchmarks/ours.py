@@ -12,8 +12,9 @@ from diploma_archive.settings import Settings, load_settings
 
 
 async def archive_all(settings: Settings) -> dict[str, Any]:
-    """Run a pass (scope in BENCH_SCOPE) and return its counts."""
-    async with open_run(settings, Selection(Scope(os.environ.get("BENCH_SCOPE", "full")))) as run:
+    """Run a pass (scope in BENCH_SCOPE, dry with BENCH_DRY_RUN) and return its counts."""
+    selection = Selection(Scope(os.environ.get("BENCH_SCOPE", "full")))
+    async with open_run(settings, selection, dry_run="BENCH_DRY_RUN" in os.environ) as run:
         await run.drive()
         return run.counts()
 

@@ -49,10 +49,14 @@ class Source:
         urllib.request.urlopen(urllib.request.Request(self._address("reset"), method="POST")).close()  # noqa: S310
 
     def reissue(self, diploma_id: int) -> None:
-        """Let a diploma and its enrolment have changed."""
-        body = json.dumps({"updated_at": "2031-01-01 10:00:00", "passed_note": "reissued"}).encode()
-        request = urllib.request.Request(self._address(f"diplomas/{diploma_id}"), data=body, method="POST")  # noqa: S310
-        urllib.request.urlopen(request).close()  # noqa: S310
+        """Let a diploma and its enrolment have changed, later than everything else."""
+        changed = self._post(f"diplomas/{diploma_id}", {"updated_at": "2026-10-01 10:00:00", "passed_note": "again"})
+        self._post(f"participants/{changed['participant_id']}", {"updated_at": "2026-10-01T10:00:00+02:00"})
+
+    def _post(self, what: str, body: dict[str, str]) -> dict[str, Any]:
+        request = urllib.request.Request(self._address(what), json.dumps(body).encode(), method="POST")  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            return cast("dict[str, Any]", json.load(answer))
 
     def _address(self, what: str) -> str:
         return f"{self.base_url.removesuffix('/v2')}/sandbox/{what}"

@@ -116,6 +116,7 @@ class LocalPrefect:
         self._port = free_port(port)
         self.ui_url = f"http://127.0.0.1:{self._port}"
         self.log = Path(self._home.name) / "server.log"
+        self.database = Path(self._home.name) / "prefect.db"
         arguments = ["--host", "127.0.0.1", "--port", str(self._port), "--log-level", "WARNING"]
         self.process = ChildProcess(
             [sys.executable, "-m", "prefect", "server", "start", *arguments],

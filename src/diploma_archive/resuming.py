@@ -36,7 +36,7 @@ class Checkpoint:
 
     def __init__(self, archive: Archive, selection: Selection, run_id: str, *, force: bool) -> None:
         self._archive = archive
-        self._folder = _digest(selection, force=force)
+        self._folder = selection_digest(selection, force=force)
         self._run_id = run_id
         self._done = CompactTable()
         self._waiting: list[tuple[Unit, list[Finding]]] = []
@@ -127,7 +127,7 @@ def resumable(selection: Selection, *, dry_run: bool) -> bool:
     return selection.scope is not Scope.INCREMENTAL and not dry_run
 
 
-def _digest(selection: Selection, *, force: bool) -> str:
+def selection_digest(selection: Selection, *, force: bool) -> str:
     """Return a name for what a run is about: another selection never goes on where this one was."""
     parts: Iterable[object] = (
         selection.scope.value,

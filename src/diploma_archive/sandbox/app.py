@@ -39,6 +39,7 @@ def build_app(sandbox: Sandbox) -> Starlette:
             Route("/sandbox/stats", _stats(sandbox)),
             Route("/sandbox/reset", _reset(sandbox), methods=["POST"]),
             Route("/sandbox/diplomas/{diploma_id:int}", _change(sandbox), methods=["POST"]),
+            Route("/sandbox/participants/{participant_id:int}", _touch(sandbox), methods=["POST"]),
             Route("/{rest:path}", _endpoint(sandbox, "other", _unknown_answer), methods=_ALL_METHODS),
         ]
     )
@@ -152,6 +153,20 @@ def _reset(sandbox: Sandbox) -> Endpoint:
         return json_response({"success": "ok"})
 
     return reset
+
+
+def _touch(sandbox: Sandbox) -> Endpoint:
+    async def touch(request: Request) -> Response:
+        participant_id = request.path_params["participant_id"]
+        body = await request.json()
+        if participant_id not in sandbox.participants:
+            return json_response({"error": "Not found"}, 404)
+        if not isinstance(body, dict) or not isinstance(body.get("updated_at"), str):
+            return json_response({"error": "the body is an object with updated_at"}, 422)
+        sandbox.touch_participant(participant_id, body["updated_at"])
+        return json_response(sandbox.participants[participant_id])
+
+    return touch
 
 
 def _change(sandbox: Sandbox) -> Endpoint:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from diploma_archive.archive.checkpoint import Segment
 from diploma_archive.errors import Kind, StoreError
-from diploma_archive.selection import Scope
+from diploma_archive.resuming import selection_digest
+from diploma_archive.selection import Scope, Selection
 from tests.contract.custody.erasing import (
     CANARY,
     SUPPRESSION_KEY,
     USER,
+    all_versions,
     diplomas_of,
     erase,
     plant_person,
@@ -197,3 +201,20 @@ def test_a_pass_that_meets_only_erased_persons_is_no_empty_source(world: World) 
         del world.sandbox.diplomas[diploma_id]
     run: Any = with_marks(world).run()
     assert run.tally.is_green
+
+
+def test_a_run_that_goes_on_after_an_erasure_says_nothing_of_the_person(world: World) -> None:
+    """What a run that was cut off noted about an erased person is gone with the person."""
+    with_marks(world).run()
+    (entry,) = [key for key in world.bucket.keys_below("certificates/") if "/12345." in key]
+    noted = world.bucket.document(entry)
+    outcome = {"outcome": "archived", "diploma_id": 12345, "participant_id": 987654, "record": noted["record"]}
+    segment = Segment("a" * 32, datetime.now(UTC), (987654,), (), (outcome,))
+    left = f"state/checkpoints/{selection_digest(Selection(Scope.FULL), force=False)}/{'a' * 32}-000001.json"
+    world.bucket.put(left, json.dumps(segment.to_document()).encode())
+    code, _, stderr = erase(world, "--user", "289252", "--confirm")
+    assert code == 0, stderr
+    assert left not in {key for key, _ in all_versions(world.bucket)}
+    run = world.run()
+    (report,) = [key for key in world.bucket.keys_below("runs/") if run.run_id in key]
+    assert 12345 not in {row["diploma_id"] for row in world.bucket.document(report)["outcomes"]}

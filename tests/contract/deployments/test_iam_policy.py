@@ -16,7 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from diploma_archive.archive import bucket as bucket_module
+from diploma_archive.resuming import selection_digest
 from diploma_archive.sandbox import Sandbox
+from diploma_archive.selection import Scope, Selection
 from tests.contract.deployments.cloud import POLICIES, Cloud, Policy, allows, as_list, filled, running_cloud
 from tests.support.world import PREFIX, World
 
@@ -98,6 +100,25 @@ def test_the_archiver_can_do_everything_with_its_policy(cloud: Cloud, bucket: st
     for options in ((), ("--force",)):
         code, counts, stderr = sync(world, *options)
         assert (code, counts["unchanged"], counts["archived"]) == (0, 6, 0), stderr
+
+
+def left_checkpoint() -> str:
+    """Return a key that a full pass removes when it ends well."""
+    return f"state/checkpoints/{selection_digest(Selection(Scope.FULL), force=False)}/{'0' * 32}-000001.json"
+
+
+def test_the_archiver_can_remove_a_checkpoint_with_its_policy(cloud: Cloud, bucket: str, sandbox: Sandbox) -> None:
+    """A run that goes on where another was cut off clears up after it; nothing else can be removed, by any version."""
+    policy = filled("archiver", bucket)
+    world = cloud.world(sandbox, policy, bucket)
+    left = left_checkpoint()
+    world.bucket.put(left, b"{}")
+    code, _, stderr = sync(world)
+    assert (code, world.bucket.keys_below("state/checkpoints/")) == (0, []), stderr
+    assert "checkpoint" not in stderr
+    for key in ("archive.json", "diplomas/s-1/c-1/a.json", "certificates/c-1/a.json", "state/cursor.json", "runs/a"):
+        assert not allows(policy, "s3:DeleteObject", f"arn:aws:s3:::{bucket}/{PREFIX}/{key}")
+    assert not allows(policy, "s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/{PREFIX}/{left}")
 
 
 def test_the_archiver_can_name_a_damaged_file_with_its_policy(cloud: Cloud, bucket: str, sandbox: Sandbox) -> None:
@@ -214,7 +235,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         if model.name == "ListObjectsV2":
             seen.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"prefix": params["query_string"]["prefix"]}))
             return
-        action = {"GetObject": "s3:GetObject", "HeadObject": "s3:GetObject", "PutObject": "s3:PutObject"}[model.name]
+        action = "s3:GetObject" if model.name == "HeadObject" else f"s3:{model.name}"
         seen.append((action, f"arn:aws:s3:::{bucket}/{key}", given))
         if action == "s3:GetObject":
             # Only who may list the key itself is told 404 of a key that is missing; the others are told 403.
@@ -229,18 +250,21 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         return clients
 
     monkeypatch.setattr(bucket_module, "build_clients", watched)
+    # The short way asks nothing that boto3 does not ask without it.
+    monkeypatch.setattr(bucket_module, "build_short_way", lambda *_: None)
     return seen
 
 
 def test_the_conditions_let_every_request_of_the_program_pass(world: World, requests: list[Request]) -> None:
     """Whatever a run asks of S3 is allowed with the conditions counted, and each statement is needed for some of it."""
+    world.bucket.put(left_checkpoint(), b"{}")
     assert world.counts() == {"archived": 6}
     assert world.counts() == {"unchanged": 6}
     assert world.counts(force=True) == {"unchanged": 6}
     world.sandbox.touch_participant(987654, "2027-01-01 10:00:00")
     assert world.counts() == {"unchanged": 6}
     policy = filled("archiver", world.bucket.name)
-    assert {action for action, _, _ in requests} == {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}
+    assert {action for action, _, _ in requests} == {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
     assert [request for request in requests if not allows(policy, *request[:2], **request[2])] == []
     for statement in policy["Statement"]:
         less = {**policy, "Statement": [other for other in policy["Statement"] if other is not statement]}
@@ -283,7 +307,7 @@ def test_the_policies_give_these_actions_and_no_others() -> None:
     locks = {"s3:GetObjectRetention", "s3:GetObjectLegalHold"}
     versions = {"s3:ListBucketVersions", "s3:GetObjectVersion"}
     assert given == {
-        "archiver": {*read, "s3:PutObject"},
+        "archiver": {*read, "s3:PutObject", "s3:DeleteObject"},
         "reader": read,
         "eraser": {*read, *versions, *locks, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"},
         "lock": {"s3:GetBucketObjectLockConfiguration", "s3:PutObjectRetention"},

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from diploma_archive.archive.folders import is_record
-from diploma_archive.archive.keys import certificate_segment, receipt_key, suppression_mark_key
+from diploma_archive.archive.keys import CHECKPOINTS, certificate_segment, receipt_key, suppression_mark_key
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.protection.belongings import Belongings, find_belongings, key_hash
 from diploma_archive.archive.protection.receipts import Reason, Receipt, unfinished_receipts
@@ -114,6 +114,8 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     if not was_suppressed:
         document = maker.document(datetime.now(UTC))
         eraser.create(suppression_mark_key(mark), Payload.of(to_json(document)), JSON_TYPE)
+    for version in list(eraser.versions(CHECKPOINTS)):
+        eraser.remove(version)  # a run that goes on from it would report what is erased here
     carried = _carried(before.values(), found, Receipt(reason.value, mark, utc_text(datetime.now(UTC))))
     if not found.versions and not before:
         return Erasure(found, (), carried, None, was_suppressed)
