@@ -38,9 +38,9 @@ Figures = dict[str, Any]
 class Sizes:
     """How many participants each part has."""
 
-    cold: int = 1_600
+    cold: int = 1_200
     rounds: int = 3
-    flow: int = 2_400
+    flow: int = 4_800  # so that the seconds in which a flow begins and ends are what they are in a real run
     small: int = 240  # for those who take long
     budget: int = 10_000
     memory: tuple[int, int] = (2_000, 50_000)

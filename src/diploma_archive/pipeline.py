@@ -21,6 +21,7 @@ from diploma_archive.archive.record import Document, FileFacts, Provenance, Stat
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.store import PDF_TYPE
 from diploma_archive.cases import Case, DuplicateFileError, Options, Recent, Unit, UnlistedError
+from diploma_archive.compact import CompactSet, digest64
 from diploma_archive.errors import (
     DiplomaArchiveError,
     Kind,
@@ -32,7 +33,6 @@ from diploma_archive.errors import (
 )
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
-from diploma_archive.met import Met
 from diploma_archive.models import BadItem, Diploma
 from diploma_archive.pdf_checker import PdfChecker
 from diploma_archive.report import SUPPRESSED, UNLISTED, Finding, Outcome
@@ -54,7 +54,7 @@ class Pipeline:
     _serials: Recent = field(default_factory=Recent)
     _warned_serials: set[str] = field(default_factory=set)
     _store_failures: int = 0  # in a row
-    met: Met = field(default_factory=Met)
+    _met: CompactSet = field(default_factory=CompactSet)
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
 
     async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
@@ -63,8 +63,9 @@ class Pipeline:
         Raises:
             DiplomaArchiveError: only fatal ones: the run must stop.
         """
+        with_diploma: set[int | None] = set()
         try:
-            async for finding in self._archive_listing(unit.question()):
+            async for finding in self._archive_listing(unit.question(), with_diploma):
                 yield finding
         except UnlistedError as error:
             for participant_id in unit.participants or (None,):
@@ -72,11 +73,11 @@ class Pipeline:
             return
         # The same result as by participant: an enrolment that should have shown and did not is asked for itself.
         for participant_id in unit.expected:
-            if not self.met.has_diploma_of(participant_id):
+            if participant_id not in with_diploma:
                 async for finding in self.archive_unit(Unit((participant_id,))):
                     yield finding
 
-    async def _archive_listing(self, question: Question) -> AsyncIterator[Finding]:
+    async def _archive_listing(self, question: Question, with_diploma: set[int | None]) -> AsyncIterator[Finding]:
         """Yield what happened to each diploma of one listing, but not what this run has dealt with already.
 
         Raises:
@@ -88,7 +89,7 @@ class Pipeline:
             _reraise_fatal(error)
             raise UnlistedError(error.what, fix=error.fix) from None
         for item in first.items:
-            self.met.note_diploma_of(item.participant_id)
+            with_diploma.add(item.participant_id)
             if not self._is_new(item):
                 continue
             # What was listed again meanwhile, for a neighbour's refused link, is fresher.
@@ -99,8 +100,15 @@ class Pipeline:
     def _is_new(self, item: Diploma | BadItem) -> bool:
         """Return whether this state of a diploma is met for the first time in this run, and remember it."""
         if isinstance(item, BadItem):
-            return item.diploma_id is None or self.met.is_new(item.diploma_id, "unreadable")
-        return self.met.is_new(item.id, revision_of(item))
+            return item.diploma_id is None or self.is_new(item.diploma_id, "unreadable")
+        return self.is_new(item.id, revision_of(item))
+
+    def is_new(self, diploma_id: int, revision: str) -> bool:
+        """Return whether a state of a diploma is met for the first time in this run, and remember it."""
+        key = digest64(diploma_id, revision)
+        known = key in self._met
+        self._met.add(key)
+        return not known
 
     async def _archive_item(
         self, question: Question, item: Diploma | BadItem, listing: Listing

@@ -24,7 +24,7 @@ from diploma_archive.source_time import source_time
 
 LISTINGS = 25  # with what is under way, less than a batch is listed twice after a kill
 QUIET_SECONDS = 60.0  # a run that finds nothing new and is soon over leaves no trace but its report
-MOST_WAITING = 1_000
+MOST_WAITING = 500
 SAFETY = timedelta(hours=1)  # clocks differ: what changed so shortly before it was written down is listed again
 
 _FIELDS = tuple(field.name for field in fields(Finding))

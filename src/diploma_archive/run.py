@@ -164,9 +164,8 @@ class Run:
         """Take over what happened to a diploma in the run that this one goes on with."""
         self.tally.add(finding)
         self._spool.add(finding)
-        self.pipeline.met.note_diploma_of(finding.participant_id)
         if finding.diploma_id is not None and finding.revision is not None:
-            self.pipeline.met.is_new(finding.diploma_id, finding.revision)
+            self.pipeline.is_new(finding.diploma_id, finding.revision)
 
     def _is_done(self, unit: Unit, updated_at: datetime | None = None) -> bool:
         """Return whether the run that this one goes on with has dealt with a participant or person."""

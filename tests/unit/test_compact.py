@@ -8,7 +8,6 @@ from diploma_archive.archive.keys import CERTIFICATES, IndexName
 from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.reader import Listed
 from diploma_archive.compact import CompactSet, CompactTable, digest64
-from diploma_archive.met import Met
 
 ONE, TWO = "0123456789abcdef", "fedcba9876543210"
 
@@ -81,15 +80,3 @@ def test_what_a_run_wrote_itself_is_known():
     assert index.names("c-A", 5, ONE) is None
     assert index.has_record("c-A", ONE, 1)
     assert index.has_record("c-A", TWO, 1)
-
-
-def test_a_run_remembers_states_of_diplomas_and_enrolments():
-    """Nothing is dealt with twice, and a changed diploma is another matter."""
-    met = Met()
-    assert met.is_new(5, ONE)
-    assert not met.is_new(5, ONE)
-    assert met.is_new(5, TWO)
-    met.note_diploma_of(5)
-    met.note_diploma_of(None)
-    assert met.has_diploma_of(5)
-    assert not met.has_diploma_of(6)
