@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from diploma_archive.run import open_run
 from diploma_archive.sandbox import LocalS3
 from diploma_archive.selection import Scope, Selection
 from diploma_archive.settings import ArchiveSettings, FrontCoreSettings, Settings
+from tests.support.s3_proxy import S3Proxy
 from tests.support.world import new_bucket
 
 RATE = 5
@@ -47,11 +49,27 @@ def stats(base_url: str) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
+@pytest.fixture
+def slow_s3(s3: LocalS3) -> Iterator[dict[str, str]]:
+    """An S3 that takes 0.3 seconds for each request, as one does that is far away."""
+    with S3Proxy(s3.endpoint_url) as proxy:
+        proxy.on_request = lambda _: time.sleep(0.3)
+        yield proxy.environment(s3.environment())
+
+
+@pytest.mark.parametrize("where", ["near", "far"])
 def test_the_rate_is_kept_and_used(
-    s3: LocalS3, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    s3: LocalS3,
+    slow_s3: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
 ) -> None:
-    """At 5 requests a second, over 100 requests: never more than 5 in a sliding second, at least 95 % of 5 used."""
-    for name, value in s3.environment().items():
+    """At 5 requests a second, over 100 requests: never more than 5 in a sliding second, at least 95 % of 5 used.
+
+    A slow S3 changes little: listing, downloading and writing overlap.
+    """
+    for name, value in (slow_s3 if where == "far" else s3.environment()).items():
         monkeypatch.setenv(name, value)
     bucket = new_bucket(s3)
     with sandbox_process() as base_url:
@@ -67,10 +85,10 @@ def test_the_rate_is_kept_and_used(
         seen = stats(base_url)
     with capsys.disabled():
         print(  # noqa: T201  the figures are this test's second purpose
-            f"\nrate: {sum(seen['requests'].values())} requests, {seen['rate_over_run']:.3f} of {RATE} per second "
-            f"({seen['rate_over_run'] / RATE:.1%}), busiest sliding second: {seen['busiest_second']}"
+            f"\nrate, S3 {where}: {sum(seen['requests'].values())} requests, {seen['rate_over_run']:.3f} of {RATE} "
+            f"per second ({seen['rate_over_run'] / RATE:.1%}), busiest sliding second: {seen['busiest_second']}"
         )
     assert sum(seen["requests"].values()) >= 60
     assert seen["requests"].get("refused", 0) == 0
     assert seen["busiest_second"] <= RATE
-    assert seen["rate_over_run"] >= 0.95 * RATE
+    assert seen["rate_over_run"] >= (0.95 if where == "near" else 0.9) * RATE
