@@ -7,7 +7,6 @@ row it is not tried any more. boto3's own credentials and signature are used, so
 
 from __future__ import annotations
 
-import base64
 import http.client
 import ssl
 import threading
@@ -23,7 +22,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
 from diploma_archive import __version__
-from diploma_archive.archive.reader import Head, Payload, hex_of
+from diploma_archive.archive.reader import Head, Payload, hex_of, in_base64
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
@@ -83,9 +82,9 @@ class Express:
             "Content-Length": str(payload.size),
             "Content-Type": content_type,
             "If-None-Match": "*",
-            "Content-MD5": _base64(payload.md5),
+            "Content-MD5": in_base64(payload.md5),
             "x-amz-sdk-checksum-algorithm": "SHA256",
-            "x-amz-checksum-sha256": _base64(payload.sha256),
+            "x-amz-checksum-sha256": in_base64(payload.sha256),
         }
         found = self._send("PUT", key, headers, payload.sha256, cast("bytes", payload.rewound()))
         return found if isinstance(found, Head) else None
@@ -195,7 +194,3 @@ def _head_of(response: http.client.HTTPResponse) -> Head | None:
         response.headers.get("x-amz-storage-class", "STANDARD"),
         response.headers.get("x-amz-server-side-encryption", ""),
     )
-
-
-def _base64(digest: str) -> str:
-    return base64.b64encode(bytes.fromhex(digest)).decode("ascii")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
@@ -40,6 +40,14 @@ class Payload:
         """Return bytes with their digests."""
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
         return cls(body, hashlib.sha256(body).hexdigest(), md5, len(body))
+
+    def digests(self) -> dict[str, Any]:
+        """Return what S3 checks a body against; servers that ignore the SHA-256 know the older MD5 (rclone does)."""
+        return {
+            "ContentMD5": in_base64(self.md5),
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": in_base64(self.sha256),
+        }
 
     def rewound(self) -> bytes | BinaryIO:
         """Return the body, from its start: as bytes where it is small, since botocore asks before it sends a file."""
@@ -85,6 +93,11 @@ class Digest:
 
     size: int
     sha256: str
+
+
+def in_base64(digest: str) -> str:
+    """Return a digest (hex) as S3's headers have it."""
+    return base64.b64encode(bytes.fromhex(digest)).decode("ascii")
 
 
 def hex_of(checksum: str | None, etag: str) -> str | None:

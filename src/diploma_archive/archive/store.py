@@ -6,7 +6,6 @@ Everything here is synchronous and safe to call from several threads; boto3 clie
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import time
 from datetime import UTC, datetime
@@ -130,7 +129,7 @@ class Store(Reader):
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
         with self._translated():
             try:
-                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **_digests(payload), **condition)
+                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **payload.digests(), **condition)
             except ClientError as error:
                 if status_code(error) in (404, 409, 412):
                     # After a lost answer boto3's own retry meets what we just wrote.
@@ -160,7 +159,7 @@ class Store(Reader):
                     ContentLength=payload.size,
                     ContentType=content_type,
                     IfNoneMatch="*",
-                    **_digests(payload),
+                    **payload.digests(),
                 )
             except ClientError as error:
                 retried = status_code(error) == 409 or error_code(error) in _DIGEST_CODES
@@ -206,12 +205,3 @@ def _head_of(answer: PutObjectOutputTypeDef, payload: Payload) -> Head:
         "",
         answer.get("ServerSideEncryption", ""),
     )
-
-
-def _digests(payload: Payload) -> dict[str, Any]:
-    """Return what S3 checks the body against; servers that ignore the SHA-256 know the older MD5 (rclone does)."""
-    return {
-        "ContentMD5": base64.b64encode(bytes.fromhex(payload.md5)).decode("ascii"),
-        "ChecksumAlgorithm": "SHA256",
-        "ChecksumSHA256": base64.b64encode(bytes.fromhex(payload.sha256)).decode("ascii"),
-    }

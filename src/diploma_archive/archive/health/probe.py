@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
 from diploma_archive.archive.keys import DOCTOR
+from diploma_archive.archive.reader import Payload
 from diploma_archive.archive.s3_errors import status_code, store_error
 from diploma_archive.checkup import Check, from_error, not_asked, ok, problem, warning
 
@@ -39,7 +40,7 @@ def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
     """
     probe = _Probe(client, bucket, f"{root}{DOCTOR}{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}")
     try:
-        first = probe.put("probe", _BODY, **_digests(_BODY), **_CREATE_ONLY)
+        first = probe.put("probe", _BODY, **Payload.of(_BODY).digests(), **_CREATE_ONLY)
     except _BROKEN as error:
         yield from_error("writing", store_error(error, bucket))
         return
@@ -91,7 +92,7 @@ class _Probe:
 def _conditional(probe: _Probe, _: dict[str, Any]) -> Check:
     name = "conditional writes"
     try:
-        probe.put("probe", _OTHER_BODY, **_digests(_OTHER_BODY), **_CREATE_ONLY)
+        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), **_CREATE_ONLY)
     except _BROKEN as error:
         if isinstance(error, ClientError) and status_code(error) == 412:
             return ok(name, "a second create of the same object was refused")
@@ -129,7 +130,7 @@ def _verified(probe: _Probe, _: dict[str, Any]) -> Check:
     try:
         if probe_is_refused(probe, "wrong-sha256", {"ChecksumSHA256": _sha256(_OTHER_BODY)}):
             return ok(name, "bytes that do not fit their SHA-256 are refused")
-        if probe_is_refused(probe, "wrong-md5", {"ContentMD5": _digests(_OTHER_BODY)["ContentMD5"]}):
+        if probe_is_refused(probe, "wrong-md5", {"ContentMD5": Payload.of(_OTHER_BODY).digests()["ContentMD5"]}):
             return warning(name, "SHA-256 is not examined; the older Content-MD5 is, and the program sends both", fix)
     except _BROKEN as error:
         return from_error(name, store_error(error, probe.bucket))
@@ -150,7 +151,7 @@ def probe_is_refused(probe: _Probe, what: str, digest: dict[str, str]) -> bool:
 def _if_match(probe: _Probe, _: dict[str, Any]) -> Check:
     name = "If-Match"
     try:
-        probe.put("probe", _OTHER_BODY, **_digests(_OTHER_BODY), IfMatch=_NO_ETAG)
+        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), IfMatch=_NO_ETAG)
     except _BROKEN as error:
         if isinstance(error, ClientError) and status_code(error) == 412:
             return ok(name, "a replacement of what is there no more was refused")
@@ -159,11 +160,6 @@ def _if_match(probe: _Probe, _: dict[str, Any]) -> Check:
         return from_error(name, store_error(error, probe.bucket))
     fix = "Let one run at a time move the cursor of this account"
     return warning(name, "is silently ignored: of two runs that end at one moment one moves the cursor back", fix)
-
-
-def _digests(body: bytes) -> dict[str, str]:
-    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
-    return {"ContentMD5": md5, "ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _sha256(body)}
 
 
 def _sha256(body: bytes) -> str:
