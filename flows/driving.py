@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.client.schemas.objects import State
@@ -77,17 +78,23 @@ async def _handle(opened: OpenRun, batch: Batch) -> None:
 
 @asynccontextmanager
 async def _progress(run: Run, order: Order) -> AsyncIterator[None]:
-    """Keep a progress artifact up to date while the run goes on, where its total is known."""
-    total = order.selection.known_total
-    if not total:
-        yield
-        return
-    artifact = await acreate_progress_artifact(progress=0.0, description=order.title)
+    """Keep a progress artifact up to date while the run goes on, from when its total is known."""
+    artifact: UUID | None = None
+
+    async def show() -> None:
+        nonlocal artifact
+        if not run.total:
+            return
+        progress = min(100.0 * run.listings / run.total, 100.0)
+        if artifact is None:
+            artifact = await acreate_progress_artifact(progress=progress, description=order.title)
+        else:
+            await aupdate_progress_artifact(artifact, progress=progress)
 
     async def keep_up() -> None:
         while True:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            await aupdate_progress_artifact(artifact, progress=min(100.0 * run.listings / total, 100.0))
+            await show()
+            await asyncio.sleep(PROGRESS_SECONDS if artifact else 1.0)
 
     updates = asyncio.create_task(keep_up())
     try:
@@ -96,7 +103,8 @@ async def _progress(run: Run, order: Order) -> AsyncIterator[None]:
         updates.cancel()
         with suppress(asyncio.CancelledError, Exception):  # a missed update is no reason to fail a run
             await updates
-    await aupdate_progress_artifact(artifact, progress=100.0 * run.listings / total)
+        with suppress(Exception):
+            await show()
 
 
 async def _report(run: Run, order: Order, state: State) -> None:

@@ -74,7 +74,7 @@ class Reading:
     newest: datetime | None = None
     problems: list[BadItem] = field(default_factory=list)
     read_everything: bool = False
-    chosen: int | None = None  # how many of them go into batches, once all are read
+    listings: int | None = None  # how many the run will make, once all are read
     _recent: dict[int, tuple[datetime, str]] = field(default_factory=dict)
     _prune_at: int = 2 * MAX_SEEN
 
@@ -140,6 +140,7 @@ async def batches_of(
         if since is not None:
             filters["updated_at_min"] = since
         again, seen = frozenset(cursor.retry), {} if force else dict(cursor.seen)
+        reading.listings = len(again)
         async for batch in batches_of_ids(sorted(again), ()):
             yield batch
 
@@ -200,7 +201,7 @@ async def batches_of_pages(
                 person_id = None if is_fresh else participant.person_id
                 enrolments.add(participant.id, person_id, is_expected=not participant.surely_has_no_certificate)
     reading.read_everything = True
-    reading.chosen = len(enrolments)
+    reading.listings = enrolments.listings + (reading.listings or 0)
     for batch in _chunks(enrolments.units()):
         yield batch
 

@@ -23,6 +23,7 @@ class Enrolments:
         self._persons = array("q")
         self._next = array("q")
         self._flags = bytearray()
+        self.listings = 0  # how many units there are
         self._last_of = CompactTable()  # of a person: where the newest row is
 
     def __len__(self) -> int:
@@ -41,12 +42,14 @@ class Enrolments:
         self._persons.append(person_id or 0)
         self._next.append(_NONE)
         self._flags.append(_EXPECTED if is_expected else 0)
+        self.listings += 1
         if person_id:
             key = digest64(person_id)
             last = self._last_of.get(key)
             if last is not None and self._persons[last] == person_id:
                 self._next[last] = row
                 self._flags[row] |= _FOLLOWS
+                self.listings -= 1
             self._last_of.set(key, row)
 
     def units(self) -> Iterator[Unit]:

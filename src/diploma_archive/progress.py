@@ -60,9 +60,13 @@ class RunDisplay:
             self._bar.stop()
 
     def begun(self, total: int | None) -> None:
-        """Begin the bar; without a total it only moves."""
+        """Begin the bar, which only moves without a total, or give it its total."""
         self._total = total
-        if self._bar is not None:
+        if self._bar is None:
+            return
+        if self._task is not None:
+            self._bar.update(self._task, total=total)
+        else:
             self._task = self._bar.add_task("Archiving", total=total, state="")
 
     def found(self, finding: Finding) -> None:

@@ -69,7 +69,7 @@ class Observer(Protocol):
     """Is told what a run does; the program's core never prints."""
 
     def begun(self, total: int | None) -> None:
-        """The run begins; `total` is how many listings it will make, where that is known."""
+        """The run begins; `total` is how many listings it will make. Said again once that is known."""
 
     def found(self, finding: Finding) -> None:
         """One diploma is done."""

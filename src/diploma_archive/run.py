@@ -73,6 +73,11 @@ class Run:
         """Return the name of this run, as records and the report carry it."""
         return self.options.run_id
 
+    @property
+    def total(self) -> int | None:
+        """Return how many listings the run makes, or None as long as that is not known."""
+        return self.selection.known_total or (self._reading.listings if self._reading.read_everything else None)
+
     def stop(self) -> None:
         """Begin no further diploma; those under way are finished, if that does not take long."""
         self._halt.request()
@@ -194,6 +199,7 @@ class Run:
                 places.release()
 
         tasks: list[asyncio.Task[None]] = []
+        is_total_said = self.selection.known_total is not None
         try:
             async for batch in batches_of(
                 self.selection,
@@ -203,6 +209,9 @@ class Run:
                 force=self.options.force,
                 is_done=self._is_done,
             ):
+                if not is_total_said and self.total is not None:
+                    is_total_said = True
+                    self.observer.begun(self.total)
                 await places.acquire()
                 if self._halt.is_set:
                     break
