@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test e2e bench lint lock wheel clean
+.PHONY: help install demo ui test custody e2e bench lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,10 +31,13 @@ demo: $(STAMP) ## Archive a small school on this machine, three runs, checked (K
 ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl-C stops it
 	@$(BIN)/python -m deployments.local.ui
 
-test: $(STAMP) ## Run every test but those in a browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/property tests/contract tests/faults
+test: $(STAMP) ## Run the tests: rules, real servers, faults, rate, Prefect (under ten minutes on two cores)
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/property tests/contract tests/faults
 	@# What measures a rate or starts a Prefect server has the machine for itself.
 	$(BIN)/python -m pytest tests/rate tests/orchestration
+
+custody: $(STAMP) ## Run the tests of verify, find, export, erase and what else looks after an archive
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/custody
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e

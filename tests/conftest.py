@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import botocore.session
 import pytest
 
 from diploma_archive.frontcore import backoff
 from diploma_archive.sandbox import LocalS3, Sandbox
-from tests.support.forking import read_aws_models_once
+from tests.support.fast_aws import keep_clients, read_models_once
 from tests.support.world import World, new_bucket
 
-read_aws_models_once(botocore.session)
+read_models_once()
+keep_clients()
 
 
 @pytest.fixture(autouse=True)

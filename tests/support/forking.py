@@ -8,7 +8,6 @@ environment, folder and output, and ends as any Python does. What a start of Pyt
 from __future__ import annotations
 
 import atexit
-import functools
 import gc
 import json
 import os
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.session
 
 TIMEOUT_SECONDS = 120
 
@@ -99,15 +97,6 @@ def run_python(
     )
 
 
-def read_aws_models_once(session: Any) -> None:
-    """Let all clients share what botocore reads of AWS: each would read megabytes of JSON anew.
-
-    Args:
-        session: the module `botocore.session`.
-    """
-    session.create_loader = functools.cache(session.create_loader)
-
-
 def main() -> None:
     """Fork for each order on stdin, and answer with its exit code; return in the child, with everything set."""
     for line in sys.stdin:
@@ -154,9 +143,10 @@ def end(command: Callable[[], object]) -> None:
 if __name__ == "__main__":
     from diploma_archive import cli  # before the first fork, so that no child must do it
     from diploma_archive.frontcore.transport import trusted
+    from tests.support.fast_aws import read_models_once
 
     trusted()
-    read_aws_models_once(botocore.session)
+    read_models_once()
     boto3.client("s3", region_name="us-east-1").close()
     gc.freeze()
     main()

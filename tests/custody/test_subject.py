@@ -12,7 +12,7 @@ import pytest
 from diploma_archive.archive.export.subject import Held, subject
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.sandbox import faults
-from tests.contract.custody.exports import key_of, last_json, objects, overview, validate
+from tests.custody.exports import key_of, last_json, objects, overview, validate
 from tests.support.world import World
 
 JOHN, NORNA = 289252, 700001

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from diploma_archive.sandbox import LocalS3
-from tests.contract.custody.exports import bucket, export_here, last_json
+from tests.custody.exports import bucket, export_here, last_json
 from tests.support.s3_proxy import Answer, S3Proxy, StripCondition
 from tests.support.world import Bucket, World, new_bucket
 

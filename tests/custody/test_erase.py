@@ -17,7 +17,7 @@ from diploma_archive.archive.suppression import Whom
 from diploma_archive.errors import StoreError
 from diploma_archive.sandbox import LocalS3, Sandbox
 from diploma_archive.settings import S3Access
-from tests.contract.custody.erasing import (
+from tests.custody.erasing import (
     CANARY,
     ERASER,
     SUPPRESSION_KEY,

@@ -12,7 +12,7 @@ from diploma_archive.archive.checkpoint import Segment
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.resuming import selection_digest
 from diploma_archive.selection import Scope, Selection
-from tests.contract.custody.erasing import (
+from tests.custody.erasing import (
     CANARY,
     SUPPRESSION_KEY,
     USER,

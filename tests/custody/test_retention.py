@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.custody.erasing import all_versions
+from tests.custody.erasing import all_versions
 from tests.support.s3_proxy import Answer, S3Proxy
 from tests.support.world import World
 

@@ -11,7 +11,7 @@ import pytest
 from diploma_archive.archive.object_lock import ObjectLock, retain_until
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.sandbox import LocalS3, Sandbox
-from tests.contract.custody.erasing import USER, erase, locked_bucket, plant_person
+from tests.custody.erasing import USER, erase, locked_bucket, plant_person
 from tests.support.s3_proxy import Answer, S3Proxy
 from tests.support.world import PREFIX, World
 

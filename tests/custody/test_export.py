@@ -20,7 +20,7 @@ import pytest
 from diploma_archive.archive.export.notes import Notes
 from diploma_archive.archive.identity import new_identity
 from diploma_archive.sandbox import LocalS3
-from tests.contract.custody.exports import (
+from tests.custody.exports import (
     TAG_FILES,
     bucket,
     command,
