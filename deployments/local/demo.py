@@ -94,7 +94,7 @@ def main() -> int:
         }
         os.environ.clear()
         os.environ.update({**clean, **environment})
-        s3.create_bucket(BUCKET)
+        s3.create_bucket(BUCKET, versioned=True)
         console.print("[bold]The diploma archive, on this machine[/] (sandbox FrontCore, local S3, temporary Prefect)")
         prefect.wait()
         asyncio.run(prepare_prefect())

@@ -42,7 +42,7 @@ def local_stack(sandbox: Sandbox, *, port: int = 0, worker_log: Path | None = No
         prefect = servers.enter_context(LocalPrefect(port))
         servers.enter_context(sandbox)
         s3 = servers.enter_context(LocalS3())
-        s3.create_bucket(BUCKET)
+        s3.create_bucket(BUCKET, versioned=True)
         environment = {
             **prefect.environment(),
             **s3.environment(),

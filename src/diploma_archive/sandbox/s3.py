@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
 
 _HOST = "127.0.0.1"
+_VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 
 
 class LocalS3:
@@ -61,9 +62,11 @@ class LocalS3:
         """Forget all buckets."""
         self._ask("POST", "/moto-api/reset")
 
-    def create_bucket(self, name: str) -> None:
+    def create_bucket(self, name: str, *, versioned: bool = False) -> None:
         """Create a bucket in us-east-1; raise RuntimeError when moto refuses."""
         self._ask("PUT", f"/{name}")
+        if versioned:
+            self._ask("PUT", f"/{name}?versioning", _VERSIONED)
 
     def __enter__(self) -> Self:
         self.start()
@@ -74,10 +77,10 @@ class LocalS3:
     ) -> None:
         self.stop()
 
-    def _ask(self, method: str, path: str) -> None:
+    def _ask(self, method: str, path: str, body: bytes = b"") -> None:
         connection = http.client.HTTPConnection(_HOST, self._port, timeout=10)
         try:
-            connection.request(method, path, headers={"Content-Length": "0"})
+            connection.request(method, path, body, {"Content-Length": str(len(body))})
             response = connection.getresponse()
             response.read()
         finally:
