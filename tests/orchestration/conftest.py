@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -29,6 +32,29 @@ def _prefect() -> Iterator[None]:
     ):
         asyncio.run(make_limit("frontcore-default", 500))
         yield
+
+
+async def remove_blocks() -> None:
+    """Remove our blocks: with them the flows take their settings from there, and not from a test's environment."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from tasks.blocks import ArchiveBucket, FrontCoreAccount
+
+    async with get_client() as client:
+        for block in (FrontCoreAccount, ArchiveBucket):
+            with suppress(PrefectHTTPStatusError):  # 404: no block of this type was ever saved
+                for document in await client.read_block_documents_by_type(block.get_block_type_slug()):
+                    await client.delete_block_document(document.id)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_blocks_are_left(_prefect: None) -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        asyncio.run(remove_blocks())
+        gc.collect()  # here, where nobody minds the sockets that Prefect's client leaves
 
 
 @pytest.fixture(autouse=True)
