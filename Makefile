@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e bench lint lock wheel clean
+.PHONY: help install demo ui test custody e2e scale-test bench lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ custody: $(STAMP) ## Run the tests of verify, find, export, erase and what else 
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e
+
+scale-test: $(STAMP) ## Two accounts, three workers, PostgreSQL and Redis on this machine, one worker killed on the way
+	$(BIN)/python -m pytest -s tests/scale
 
 bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program
 	$(BIN)/python -m benchmarks.bench
