@@ -42,7 +42,7 @@ from tasks.blocks import ArchiveBucket, FrontCoreAccount
 WORK_POOL = "diploma-archive"
 ALERTS_BLOCK = "diploma-archive-alerts"
 ZOMBIE_AFTER = timedelta(seconds=90)  # three heartbeats of 30 s (deployments/prefect.yaml)
-FLOW_NAMES = ["archive-diplomas", "backfill-diplomas", "reconcile-archive", "verify-archive"]
+FLOW_NAMES = ["archive-diplomas", "backfill-diplomas", "backfill-in-shards", "reconcile-archive", "verify-archive"]
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
 Line = tuple[str, str]

@@ -50,6 +50,15 @@ async def leased_share(settings: Settings, share: int) -> AsyncIterator[Settings
         yield settings.at_rate(settings.frontcore.requests_per_second * wanted / limit.limit)
 
 
+async def slots_of_account(settings: Settings) -> int:
+    """Return how many requests per second there are to share out among the runs of an account.
+
+    Raises:
+        SettingsError: the limit is missing or switched off.
+    """
+    return (await _read(limit_name(settings.frontcore.account))).limit
+
+
 async def _read(name: str) -> GlobalConcurrencyLimitResponse:
     async with get_client() as client:
         try:

@@ -39,6 +39,7 @@ class Checkpoint:
         self._folder = selection_digest(selection, force=force)
         self._run_id = run_id
         self._done = CompactTable()
+        self.without_diploma = 0  # participants that are done and have none
         self._waiting: list[tuple[Unit, list[Finding]]] = []
         self._written = 0
         self._found_any = False
@@ -53,6 +54,8 @@ class Checkpoint:
         segments, self._found_any = await self._archive.checkpoints(self._folder)
         for segment in segments:
             when = int(segment.written_at.timestamp())
+            with_diploma = {outcome.get("participant_id") for outcome in segment.outcomes}
+            self.without_diploma += len(set(segment.participants) - with_diploma)
             for participant_id in segment.participants:
                 self._done.set(digest64("participant", participant_id), when)
             for user_id in segment.users:

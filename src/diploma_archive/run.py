@@ -164,6 +164,8 @@ class Run:
         if self._checkpoint is not None:
             for finding in await self._checkpoint.load():
                 self._keep_done(finding)
+            if self.selection.names_ids and not self.selection.users:
+                self.tally.without_diploma += self._checkpoint.without_diploma
 
     def _keep_done(self, finding: Finding) -> None:
         """Take over what happened to a diploma in the run that this one goes on with."""

@@ -18,10 +18,11 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
 
-from deployments.setup import ALERTS_BLOCK, UNCHANGED, set_up
+from deployments.setup import ALERTS_BLOCK, FLOW_NAMES, UNCHANGED, set_up
 from flows.archive import archive_diplomas
 from flows.backfill import backfill_diplomas
 from flows.reconcile import reconcile_archive
+from flows.sharded import backfill_in_shards
 from flows.verify import verify_archive
 from tests.support.world import World
 
@@ -32,6 +33,7 @@ DEPLOYMENTS = yaml.safe_load(FILE.read_text())["deployments"]
 KNOWN_KEYS = {
     *("name", "description", "entrypoint", "tags", "parameters", "schedules", "concurrency_limit", "work_pool"),
 }
+WITHOUT_LIMIT = {"backfill-in-shards", "backfill-shard"}  # shares of the account's rate bound them
 
 
 def test_the_file_is_what_prefect_understands() -> None:
@@ -39,7 +41,8 @@ def test_the_file_is_what_prefect_understands() -> None:
     PrefectYamlModel.model_validate(yaml.safe_load(FILE.read_text()))
     for deployment in DEPLOYMENTS:
         assert set(deployment) <= KNOWN_KEYS
-        assert set(deployment["concurrency_limit"]) == {"limit", "collision_strategy"}
+        if deployment["name"] not in WITHOUT_LIMIT:
+            assert set(deployment["concurrency_limit"]) == {"limit", "collision_strategy"}
         assert deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
@@ -47,13 +50,15 @@ def test_the_deployments_are_those_that_operators_know() -> None:
     """What is scheduled runs by Norway's clock, one at a time; backfills are queued and have no schedule."""
     by_name = {deployment["name"]: deployment for deployment in DEPLOYMENTS}
     scheduled = {"nightly", "weekly-full", "reconcile", "verify-sample", "verify-weekly", "verify-monthly"}
-    assert set(by_name) == {*scheduled, "backfill"}
+    assert set(by_name) == {*scheduled, "backfill", *WITHOUT_LIMIT}
     for name in scheduled:
         (schedule,) = by_name[name]["schedules"]
         assert schedule["timezone"] == "Europe/Oslo"
         assert by_name[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     assert "schedules" not in by_name["backfill"]
     assert by_name["backfill"]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    for name in WITHOUT_LIMIT:
+        assert not {"schedules", "concurrency_limit"} & set(by_name[name])
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
@@ -67,11 +72,13 @@ def test_each_entrypoint_loads_in_a_process_of_its_own(deployment: dict[str, Any
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() in ("archive-diplomas", "backfill-diplomas", "reconcile-archive", "verify-archive")
+    assert done.stdout.strip() in FLOW_NAMES
 
 
 @pytest.mark.parametrize(
-    "flow", [archive_diplomas, backfill_diplomas, reconcile_archive, verify_archive], ids=lambda flow: flow.name
+    "flow",
+    [archive_diplomas, backfill_diplomas, backfill_in_shards, reconcile_archive, verify_archive],
+    ids=lambda flow: flow.name,
 )
 def test_the_form_is_as_people_know_it(flow: Any) -> None:
     """A changed form is a change for operators: write the new one into golden/ on purpose."""
@@ -89,6 +96,7 @@ def test_a_deployment_gives_only_parameters_that_its_flow_has() -> None:
         "flows/archive.py:archive_diplomas": archive_diplomas,
         "flows/backfill.py:backfill_diplomas": backfill_diplomas,
         "flows/reconcile.py:reconcile_archive": reconcile_archive,
+        "flows/sharded.py:backfill_in_shards": backfill_in_shards,
         "flows/verify.py:verify_archive": verify_archive,
     }
     for deployment in DEPLOYMENTS:

@@ -122,6 +122,15 @@ def test_what_failed_is_tried_again(school: World) -> None:
     is_whole(school, school.run())
 
 
+def test_who_has_no_diploma_is_counted_over_all_of_it(school: World) -> None:
+    """A resumed backfill says of how many chosen participants there is none, also of those done before."""
+    for _ in range(60):
+        school.sandbox.add_participant()
+    everybody = ", ".join(map(str, sorted(school.sandbox.participants, reverse=True)))
+    cut_off(school, 100, participants=everybody)
+    assert school.run(participants=everybody).tally.without_diploma == 60
+
+
 def test_another_selection_begins_anew(school: World) -> None:
     """A backfill does not believe what a full pass wrote down, nor a forced run what another one did."""
     cut_off(school, 70)
