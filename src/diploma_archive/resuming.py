@@ -41,6 +41,8 @@ class Checkpoint:
         self._done = CompactTable()
         self.without_diploma = 0  # participants that are done and have none
         self._waiting: list[tuple[Unit, list[Finding]]] = []
+        self._listings = 0  # of those that wait
+        self._has_news = False
         self._written = 0
         self._found_any = False
         self._started = time.monotonic()
@@ -85,6 +87,8 @@ class Checkpoint:
         if any(finding.outcome in (*TO_TRY_AGAIN, SUPPRESSED) for finding in findings):
             return
         self._waiting.append((unit, findings))
+        self._listings += max(1, len(unit.participants))
+        self._has_news = self._has_news or any(finding.outcome != Outcome.UNCHANGED.value for finding in findings)
         if self._is_due():
             await self._write()
 
@@ -99,16 +103,11 @@ class Checkpoint:
             await self._archive.end_checkpoints(self._folder, self._run_id)
 
     def _is_due(self) -> bool:
-        waiting = sum(max(1, len(unit.participants)) for unit, _ in self._waiting)
-        if waiting < LISTINGS:
-            return False
-        is_long = waiting >= MOST_WAITING or time.monotonic() - self._started >= QUIET_SECONDS
-        return is_long or any(
-            finding.outcome != Outcome.UNCHANGED.value for _, findings in self._waiting for finding in findings
-        )
+        is_long = self._listings >= MOST_WAITING or time.monotonic() - self._started >= QUIET_SECONDS
+        return self._listings >= LISTINGS and (self._has_news or is_long)
 
     async def _write(self) -> None:
-        units, self._waiting = self._waiting, []
+        units, self._waiting, self._listings, self._has_news = self._waiting, [], 0, False
         self._written += 1
         segment = Segment(
             self._run_id,

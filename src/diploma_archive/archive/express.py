@@ -104,10 +104,12 @@ class Express:
         if self._failures >= MOST_FAILURES or not _PLAIN.issuperset(key):
             return None
         answer: Head | type[ABSENT] | None = None
+        is_fresh = True
         try:
             path = f"{self._target.root}{key}"
             signed = self._signed(method, path, headers, sha256)
             connection = self._connection()
+            is_fresh = connection.sock is None
             try:
                 connection.request(method, path, body, signed)
                 response = connection.getresponse()
@@ -120,7 +122,7 @@ class Express:
             elif method == "HEAD" and response.status == _ABSENT_STATUS:
                 answer = ABSENT
         except (OSError, http.client.HTTPException, BotoCoreError, ValueError):
-            self._failures += 1
+            self._failures += is_fresh  # a server may close a connection that was idle
             return None
         # A 412 too is no failure of this way to ask.
         self._failures = (
