@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e scale-test bench lint lock wheel clean
+.PHONY: help install demo ui test custody e2e scale-test shards bench lint lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,10 @@ e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser
 	$(BIN)/python -m pytest tests/e2e
 
 scale-test: $(STAMP) ## Two accounts, three workers, PostgreSQL and Redis on this machine, one worker killed on the way
-	$(BIN)/python -m pytest -s tests/scale
+	$(BIN)/python -m pytest -s tests/scale/test_two_accounts.py
+
+shards: $(STAMP) ## Run the tests of a backfill in shards on a real Prefect server (three minutes)
+	$(BIN)/python -m pytest tests/scale/test_backfill_in_shards.py
 
 bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program
 	$(BIN)/python -m benchmarks.bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from deployments.local.stack import Stack
 
+BUSY_TRIES = 20
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -26,8 +28,17 @@ class Operator:
         request = urllib.request.Request(
             f"{self.stack.prefect.ui_url}/api/{path}", data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                # A server that has just started answers so while its database is being looked after.
+                if error.code != 503 or not left:
+                    raise
+                error.close()
+                time.sleep(1)
+        raise AssertionError("the loop above returns or raises")
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment by its name."""
