@@ -36,7 +36,7 @@ class Checkpoint:
 
     def __init__(self, archive: Archive, selection: Selection, run_id: str, *, force: bool) -> None:
         self._archive = archive
-        self._folder = selection_digest(selection, force=force)
+        self._folder = archive.checkpoint(selection_digest(selection, force=force))
         self._run_id = run_id
         self._done = CompactTable()
         self.without_diploma = 0  # participants that are done and have none
@@ -53,7 +53,7 @@ class Checkpoint:
         Raises:
             StoreError: S3 refused or failed.
         """
-        segments, self._found_any = await self._archive.checkpoints(self._folder)
+        segments, self._found_any = await self._archive.with_checkpoint(self._folder.read)
         for segment in segments:
             when = int(segment.written_at.timestamp())
             with_diploma = {outcome.get("participant_id") for outcome in segment.outcomes}
@@ -82,6 +82,12 @@ class Checkpoint:
         """Return whether a person who was asked for is done."""
         return digest64("person", user_id) in self._done
 
+    def has_unit(self, unit: Unit, updated_at: datetime | None = None) -> bool:
+        """Return whether what one listing covers is done; `updated_at` as for `has_participant`."""
+        if unit.user_id is not None:
+            return self.has_person(unit.user_id)
+        return all(self.has_participant(one, updated_at) for one in unit.participants)
+
     async def add(self, unit: Unit, findings: list[Finding]) -> None:
         """Take in a unit that was listed to its end; now and then write down what has come together."""
         if any(finding.outcome in (*TO_TRY_AGAIN, SUPPRESSED) for finding in findings):
@@ -97,10 +103,10 @@ class Checkpoint:
         if not (self._found_any or self._written):
             return
         try:
-            await self._archive.remove_checkpoints(self._folder)
+            await self._archive.with_checkpoint(self._folder.remove)
         except DiplomaArchiveError as error:
             log.warning("the checkpoint of this run could not be removed: %s", error.diagnostics())
-            await self._archive.end_checkpoints(self._folder, self._run_id)
+            await self._archive.with_checkpoint(lambda: self._folder.end(self._run_id), writes=True)
 
     def _is_due(self) -> bool:
         is_long = self._listings >= MOST_WAITING or time.monotonic() - self._started >= QUIET_SECONDS
@@ -108,7 +114,7 @@ class Checkpoint:
 
     async def _write(self) -> None:
         units, self._waiting, self._listings, self._has_news = self._waiting, [], 0, False
-        self._written += 1
+        self._written = number = self._written + 1
         segment = Segment(
             self._run_id,
             datetime.now(UTC),
@@ -117,7 +123,7 @@ class Checkpoint:
             tuple(finding.to_fields() for _, findings in units for finding in findings),
         )
         try:
-            await self._archive.put_checkpoint(self._folder, self._written, segment)
+            await self._archive.with_checkpoint(lambda: self._folder.add(number, segment), writes=True)
         except DiplomaArchiveError as error:
             if error.kind is Kind.FATAL:
                 raise

@@ -176,13 +176,7 @@ class Run:
 
     def _is_done(self, unit: Unit, updated_at: datetime | None = None) -> bool:
         """Return whether the run that this one goes on with has dealt with a participant or person."""
-        checkpoint = self._checkpoint
-        if checkpoint is None:
-            return False
-        if unit.user_id is not None:
-            done = checkpoint.has_person(unit.user_id)
-        else:
-            done = all(checkpoint.has_participant(one, updated_at) for one in unit.participants)
+        done = self._checkpoint is not None and self._checkpoint.has_unit(unit, updated_at)
         if done and self.selection.names_ids:
             self.listings += 1
             self.observer.listed(1)

@@ -78,14 +78,14 @@ UNCHANGED = (False, None)
 )
 def test_what_to_do(written, listed, expected):
     """A known state is never written twice, and a state that came back is never taken for known."""
-    todo = Bucket(*written).plan(*listed)
+    planned = Bucket(*written).plan(*listed)
     what, supersedes = expected
     if what is False:
-        assert not todo.write
+        assert not planned.write
     else:
-        assert (todo.write, todo.generation) == what
-        assert todo.supersedes == supersedes
-        assert todo.known_sha256 is None
+        assert (planned.write, planned.generation) == what
+        assert planned.supersedes == supersedes
+        assert planned.known_sha256 is None
 
 
 def test_coming_and_going_for_ever_is_written_once_each_time():
@@ -93,8 +93,8 @@ def test_coming_and_going_for_ever_is_written_once_each_time():
     bucket = Bucket()
     for round_number in range(1, 5):
         for revision, status in ((A, "issued"), (W, "withdrawn")):
-            todo = bucket.plan(revision, status)
-            assert (todo.write, todo.generation) == (True, round_number)
+            planned = bucket.plan(revision, status)
+            assert (planned.write, planned.generation) == (True, round_number)
             bucket.write(revision, status)
             assert not bucket.plan(revision, status).write
             assert not bucket.plan(revision, status, force=status == "withdrawn").write
@@ -112,29 +112,29 @@ def test_force_knows_the_bytes_that_are_archived():
     bucket.write(A, "issued", sha256="1" * 64)
     bucket.write(A, "issued", sha256="2" * 64)
     bucket.write(B, "issued", sha256="3" * 64)
-    todo = bucket.plan(A, force=True)
-    assert (todo.write, todo.generation, todo.known_generation, todo.known_sha256) == (True, 3, 2, "2" * 64)
+    planned = bucket.plan(A, force=True)
+    assert (planned.write, planned.generation, planned.known_generation, planned.known_sha256) == (True, 3, 2, "2" * 64)
 
 
 def test_force_never_writes_over_a_generation():
     """Other bytes under --force go to the next free generation."""
     bucket = Bucket((A, "issued"))
     for expected in (2, 3, 4):
-        todo = bucket.plan(A, force=True)
-        assert (todo.write, todo.generation) == (True, expected)
+        planned = bucket.plan(A, force=True)
+        assert (planned.write, planned.generation) == (True, expected)
         bucket.write(A, "issued")
 
 
 def test_force_of_something_new_is_an_ordinary_write():
     """An unknown revision is generation 1 under --force too, with nothing to compare."""
-    todo = Bucket((A, "issued")).plan(B, force=True)
-    assert (todo.write, todo.generation, todo.known_sha256, todo.supersedes) == (True, 1, None, A)
+    planned = Bucket((A, "issued")).plan(B, force=True)
+    assert (planned.write, planned.generation, planned.known_sha256, planned.supersedes) == (True, 1, None, A)
 
 
 def test_force_of_a_return_writes_in_any_case():
     """What came back is written even if the bytes are the same: the withdrawal must not stay the last word."""
-    todo = Bucket((A, "issued"), (W, "withdrawn")).plan(A, force=True)
-    assert (todo.write, todo.generation, todo.known_sha256) == (True, 2, None)
+    planned = Bucket((A, "issued"), (W, "withdrawn")).plan(A, force=True)
+    assert (planned.write, planned.generation, planned.known_sha256) == (True, 2, None)
 
 
 def test_force_does_not_repeat_a_withdrawal():

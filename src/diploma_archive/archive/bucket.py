@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,17 +16,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive import keys
 from diploma_archive.archive.chain import previous_reports
-from diploma_archive.archive.checkpoint import Segment, ended_document, still_counting
+from diploma_archive.archive.checkpoint import CheckpointFolder
 from diploma_archive.archive.commit import Committed, name_of, put_index_entry, put_record
 from diploma_archive.archive.cursor import Cursor, read_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.keys import IndexName, Place
 from diploma_archive.archive.known import KnownIndex
 from diploma_archive.archive.object_lock import ObjectLock
-from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.quarantine import QuarantineNote, read_first_owner
-from diploma_archive.archive.reader import Listed, Payload, Stored
-from diploma_archive.archive.record import Document, current_entry, from_json, readable_or_empty, to_json, utc_text
+from diploma_archive.archive.reader import Payload, Stored
+from diploma_archive.archive.record import Document, current_entry, from_json, to_json, utc_text
 from diploma_archive.archive.s3_client import build_clients, build_short_way
 from diploma_archive.archive.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.archive.suppression import Suppressions, read_suppressions
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CURSOR_TRIES = 5
-CHECKPOINT_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -245,43 +242,15 @@ class Archive:
         """Return the reports that the next one must name, as `key` and `sha256`."""
         return await self._run(lambda: previous_reports(self._store))
 
-    async def checkpoints(self, selection: str) -> tuple[list[Segment], bool]:
-        """Return what runs over a selection wrote down of what they had done, and whether there is anything at all."""
-        documents = await self._checkpoint_documents(selection)
-        return still_counting(documents, datetime.now(UTC)), bool(documents)
+    def checkpoint(self, selection: str) -> CheckpointFolder:
+        """Return where runs over a selection (a digest of it) write down what they have done."""
+        return CheckpointFolder(self._store, selection)
 
-    async def _checkpoint_documents(self, selection: str) -> list[Document]:
-        def read(row: Listed) -> Document:
-            stored = self._store.get(row.key)
-            return {} if stored is None else readable_or_empty(stored.body)
-
-        def read_all() -> list[Document]:
-            rows = self._store.list(f"{keys.CHECKPOINTS}{selection}/")
-            return list(in_parallel(read, rows, CHECKPOINT_THREADS))
-
-        return await self._run(read_all)
-
-    async def put_checkpoint(self, selection: str, number: int, segment: Segment) -> None:
-        """Write down a part of what this run has done."""
-        await self._prepare()
-        key = keys.checkpoint_key(selection, segment.run_id, number)
-        payload = Payload.of(to_json(segment.to_document()))
-        await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
-
-    async def remove_checkpoints(self, selection: str) -> None:
-        """Remove what was written down for a selection, by whatever run."""
-
-        def remove() -> None:
-            rows = list(self._store.list(f"{keys.CHECKPOINTS}{selection}/"))
-            deque(in_parallel(lambda row: self._store.remove_checkpoint(row.key), rows, CHECKPOINT_THREADS), maxlen=0)
-
-        await self._run(remove)
-
-    async def end_checkpoints(self, selection: str, run_id: str) -> None:
-        """Mark that what was written down counts no more, where it cannot be removed."""
-        ended = {str(document["run_id"]) for document in await self._checkpoint_documents(selection) if document}
-        payload = Payload.of(to_json(ended_document(run_id, ended)))
-        await self._run(lambda: self._store.create(keys.ended_key(selection, run_id), payload, JSON_TYPE))
+    async def with_checkpoint(self, work: Callable[[], T], *, writes: bool = False) -> T:
+        """Return what a piece of work on a checkpoint returns, done in a thread of the archive's."""
+        if writes:
+            await self._prepare()
+        return await self._run(work)
 
     async def cursor(self) -> Cursor:
         """Return the scheduled run's cursor; an empty one before the first run."""

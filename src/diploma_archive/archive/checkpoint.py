@@ -6,13 +6,19 @@ damaged, old or gone costs requests, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from diploma_archive.archive.record import FORMAT, Document, utc_text
+from diploma_archive.archive.keys import CHECKPOINTS, checkpoint_key, ended_key
+from diploma_archive.archive.parallel import in_parallel
+from diploma_archive.archive.reader import Listed, Payload
+from diploma_archive.archive.record import FORMAT, Document, readable_or_empty, to_json, utc_text
+from diploma_archive.archive.store import JSON_TYPE, Store
 
+THREADS = 8
 MAX_AGE = timedelta(hours=24)  # after that the source is read anew
 
 
@@ -39,6 +45,46 @@ class Segment:
             "users": list(self.users),
             "outcomes": list(self.outcomes),
         }
+
+
+class CheckpointFolder:
+    """What runs over one selection wrote down of what they had done. Every method may raise StoreError."""
+
+    def __init__(self, store: Store, selection: str) -> None:
+        self._store = store
+        self._selection = selection
+
+    def read(self) -> tuple[list[Segment], bool]:
+        """Return what still counts, and whether there is anything at all."""
+        documents = self._documents()
+        return still_counting(documents, datetime.now(UTC)), bool(documents)
+
+    def add(self, number: int, segment: Segment) -> None:
+        """Write down a part of what a run has done; `number` counts its parts from 1."""
+        self._put(checkpoint_key(self._selection, segment.run_id, number), segment.to_document())
+
+    def remove(self) -> None:
+        """Remove everything, by whatever run."""
+        rows = list(self._rows())
+        deque(in_parallel(lambda row: self._store.remove_checkpoint(row.key), rows, THREADS), maxlen=0)
+
+    def end(self, run_id: str) -> None:
+        """Mark that what was written down counts no more, where it cannot be removed."""
+        ended = {str(document["run_id"]) for document in self._documents() if document}
+        self._put(ended_key(self._selection, run_id), ended_document(run_id, ended))
+
+    def _documents(self) -> list[Document]:
+        def read(row: Listed) -> Document:
+            stored = self._store.get(row.key)
+            return {} if stored is None else readable_or_empty(stored.body)
+
+        return list(in_parallel(read, self._rows(), THREADS))
+
+    def _rows(self) -> Iterator[Listed]:
+        return self._store.list(f"{CHECKPOINTS}{self._selection}/")
+
+    def _put(self, key: str, document: Document) -> None:
+        self._store.create(key, Payload.of(to_json(document)), JSON_TYPE)
 
 
 def ended_document(run_id: str, ended: Iterable[str]) -> Document:
