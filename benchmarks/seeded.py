@@ -30,12 +30,17 @@ def seed(folder: Path, participants: int, persons: int) -> None:
 
 
 def _write(folder: Path, diploma: Diploma) -> None:
+    for key, body in objects_of(diploma, f"%PDF- {diploma.id}".encode()).items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+
+def objects_of(diploma: Diploma, pdf: bytes) -> dict[str, bytes]:
+    """Return what the archive has of a diploma, by key: PDF, record and index entry, in the order of writing."""
     place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
-    revision = revision_of(diploma)
-    pdf = f"%PDF- {diploma.id}".encode()
-    file = FileFacts(
-        place.pdf_key(hashlib.sha256(pdf).hexdigest()), hashlib.sha256(pdf).hexdigest(), len(pdf), PDF_TYPE, 1
-    )
+    revision, sha256 = revision_of(diploma), hashlib.sha256(pdf).hexdigest()
+    file = FileFacts(place.pdf_key(sha256), sha256, len(pdf), PDF_TYPE, 1)
     record = build_record(
         diploma,
         revision=revision,
@@ -47,11 +52,8 @@ def _write(folder: Path, diploma: Diploma) -> None:
         archived_at=NOW,
         omit_fields=OMITTED,
     )
-    for key, body in (
-        (file.key, pdf),
-        (place.record_key(revision), to_json(record)),
-        (IndexName(diploma.id, revision).key(place.certificate), to_json(index_entry(record, place))),
-    ):
-        path = folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
+    return {
+        file.key: pdf,
+        place.record_key(revision): to_json(record),
+        IndexName(diploma.id, revision).key(place.certificate): to_json(index_entry(record, place)),
+    }

@@ -19,12 +19,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.seeded import objects_of
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.keys import IDENTITY_KEY, IndexName, Place, run_report_key
+from diploma_archive.archive.keys import IDENTITY_KEY, run_report_key
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.archive.parallel import in_parallel
 from diploma_archive.archive.reader import Listed, Payload, Reader
-from diploma_archive.archive.record import TOOL, FileFacts, Provenance, build_record, index_entry, to_json, utc_text
+from diploma_archive.archive.record import TOOL, to_json, utc_text
 from diploma_archive.archive.revision import revision_of
 from diploma_archive.archive.s3_client import build_clients
 from diploma_archive.archive.store import JSON_TYPE, PDF_TYPE, Store
@@ -35,7 +36,6 @@ from diploma_archive.settings import ArchiveSettings
 from tests.support.rclone import RcloneS3
 
 NOW = datetime(2026, 3, 1, 2, 15, tzinfo=UTC)
-OMITTED = ("user.national_identification_number",)
 
 
 def main() -> None:
@@ -142,34 +142,19 @@ def put_diploma(store: Store, number: int, size: int) -> Finding:
     """Write the PDF, the record and the index entry of one invented diploma."""
     body = (f"%PDF-1.4 {number}\n".encode() + hashlib.sha256(str(number).encode()).digest() * (size // 32))[:size]
     diploma = Diploma(id=number, participant_id=number, random_certificate_number=f"C{number:07}", serial=f"S-{number}")
-    place, revision = Place(f"s-S-{number}", f"c-C{number:07}"), revision_of(diploma)
-    pdf = Payload.of(body)
-    file = FileFacts(place.pdf_key(pdf.sha256), pdf.sha256, pdf.size, PDF_TYPE, 1)
-    record = build_record(
-        diploma,
-        revision=revision,
-        generation=1,
-        file=file,
-        supersedes=None,
-        conflict=(),
-        provenance=Provenance("http://127.0.0.1", NOW, "filled"),
-        archived_at=NOW,
-        omit_fields=OMITTED,
-    )
-    written = Payload.of(to_json(record))
-    store.create(file.key, pdf, PDF_TYPE)
-    store.create(place.record_key(revision), written, JSON_TYPE)
-    entry = Payload.of(to_json(index_entry(record, place)))
-    store.create(IndexName(number, revision).key(place.certificate), entry, JSON_TYPE)
+    objects = objects_of(diploma, body)
+    for key, stored in objects.items():
+        store.create(key, Payload.of(stored), PDF_TYPE if key.endswith(".pdf") else JSON_TYPE)
+    record = list(objects)[1]
     return Finding(
         Outcome.ARCHIVED.value,
         number,
         number,
-        place.certificate,
-        revision,
-        place.record_key(revision),
-        written.sha256,
-        pdf.sha256,
+        f"c-C{number:07}",
+        revision_of(diploma),
+        record,
+        Payload.of(objects[record]).sha256,
+        Payload.of(body).sha256,
     )
 
 

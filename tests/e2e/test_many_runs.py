@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.local.servers import clean_environment
-from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, local_stack, start_worker
-from diploma_archive.sandbox import Sandbox
-from tests.support.operator import Operator, until
+from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, start_worker
+from tests.support.operator import Operator, larger_school, until
 from tests.support.world import Bucket
 
 RATE = 5
@@ -24,9 +23,7 @@ PARTICIPANTS = 150
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """Everything that `make ui` starts, with a larger school."""
-    log = ROOT / "build" / "many-runs-worker.log"
-    log.parent.mkdir(exist_ok=True)
-    with local_stack(Sandbox(participants=PARTICIPANTS, persons=PARTICIPANTS, seed=1), worker_log=log) as running:
+    with larger_school(PARTICIPANTS, "many-runs-worker.log") as running:
         yield running
 
 

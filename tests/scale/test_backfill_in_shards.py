@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, local_stack
-from diploma_archive.sandbox import Sandbox
-from tests.support.operator import Operator, until
+from deployments.local.stack import BUCKET, PREFIX, Stack
+from tests.support.operator import Operator, larger_school, until
 from tests.support.world import Bucket
 
 PARTICIPANTS = 120
@@ -22,9 +21,7 @@ FIRST_OF_THE_LAST = 900_096  # 47 and 48 of the ids are in the first two shards
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """Everything that `make ui` starts, with a larger school."""
-    log = ROOT / "build" / "shards-worker.log"
-    log.parent.mkdir(exist_ok=True)
-    with local_stack(Sandbox(participants=PARTICIPANTS, persons=PARTICIPANTS, seed=1), worker_log=log) as running:
+    with larger_school(PARTICIPANTS, "shards-worker.log") as running:
         yield running
 
 

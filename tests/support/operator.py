@@ -6,11 +6,13 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.local.stack import Stack
+from deployments.local.stack import ROOT, Stack, local_stack
+from diploma_archive.sandbox import Sandbox
 
 BUSY_TRIES = 20
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -67,6 +69,15 @@ class Operator:
         """Return the process of a flow run, once it has one."""
         until(lambda: self.run(run_id)["infrastructure_pid"], 60, f"run {run_id} has no process")
         return int(str(self.run(run_id)["infrastructure_pid"]).rpartition(":")[2])
+
+
+@contextmanager
+def larger_school(participants: int, log_name: str) -> Iterator[Stack]:
+    """Run everything that `make ui` starts, with so many participants; the worker's log goes below build/."""
+    log = ROOT / "build" / log_name
+    log.parent.mkdir(exist_ok=True)
+    with local_stack(Sandbox(participants=participants, persons=participants, seed=1), worker_log=log) as running:
+        yield running
 
 
 def until(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
