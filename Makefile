@@ -51,10 +51,13 @@ shards: $(STAMP) ## Run the tests of a backfill in shards on a real Prefect serv
 bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program
 	$(BIN)/python -m benchmarks.bench
 
-lint: $(STAMP) ## Check style and types
+lint: $(STAMP) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@! git grep -n "__import__(" -- src flows tasks  # which neither of the two sees
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deployments/compose.yaml
 
 wheel: $(STAMP) ## Build the wheel into dist/
 	@rm -rf dist

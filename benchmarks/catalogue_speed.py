@@ -18,19 +18,20 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from diploma_archive.archive.facts import read_facts
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.keys import IDENTITY_KEY, Place
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.reader import Listed
-from diploma_archive.archive.record import Document, FileFacts, Provenance, build_record, to_json
-from diploma_archive.archive.revision import revision_of
-from diploma_archive.archive.search.catalogue import Catalogue, open_catalogue
-from diploma_archive.archive.search.query import Criteria
-from diploma_archive.archive.search.schema import open_file
-from diploma_archive.archive.search.update import Update, transaction
-from diploma_archive.models import Diploma
-from diploma_archive.settings import ArchiveSettings
+from diploma_archive.catalogue.catalogue import Catalogue, open_catalogue
+from diploma_archive.catalogue.query import Criteria
+from diploma_archive.catalogue.schema import open_file
+from diploma_archive.catalogue.update import Update, transaction
+from diploma_archive.model.json_document import Document, to_json
+from diploma_archive.model.keys import IDENTITY_KEY, Place
+from diploma_archive.model.record import ArchivedFile, Provenance, build_record
+from diploma_archive.model.record_content import read_record_content
+from diploma_archive.model.revision import revision_of
+from diploma_archive.model.source_items import Diploma
+from diploma_archive.settings.archive import ArchiveSettings
+from diploma_archive.store.objects import Listed
 from tests.support.rclone import RcloneS3
 
 NOW = datetime(2026, 3, 1, 2, 15, tzinfo=UTC)
@@ -83,7 +84,7 @@ def search(count: int, folder: Path) -> None:
             with transaction(database):
                 for number in range(first, min(first + 5_000, count + 1)):
                     key, record = made(number)
-                    update.keep(Listed(key, 2_000, "etag", NOW, "STANDARD"), read_facts(key, record))
+                    update.keep(Listed(key, 2_000, "etag", NOW, "STANDARD"), read_record_content(key, record))
         say(f"{count:,} rows kept in {time.perf_counter() - started:.1f} s, {file.stat().st_size / 1e6:.0f} MB")
     started = time.perf_counter()
     with open_file(file, "archive", rebuild=False, note=say) as database:
@@ -139,7 +140,7 @@ def made(number: int) -> tuple[str, Document]:
         diploma,
         revision=revision,
         generation=1,
-        file=FileFacts(place.pdf_key(sha256), sha256, 43, "application/pdf", 1),
+        file=ArchivedFile(place.pdf_key(sha256), sha256, 43, "application/pdf", 1),
         supersedes=None,
         conflict=(),
         provenance=Provenance("http://127.0.0.1", NOW, "filled"),

@@ -6,9 +6,9 @@ import asyncio
 import os
 from typing import Any
 
-from diploma_archive.run import open_run
-from diploma_archive.selection import Scope, Selection
-from diploma_archive.settings import Settings, load_settings
+from diploma_archive.listing.selection import Scope, Selection
+from diploma_archive.settings.loading import Settings, load_settings
+from diploma_archive.sync.run import open_run
 
 
 async def archive_all(settings: Settings) -> dict[str, Any]:

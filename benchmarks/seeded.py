@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.keys import IDENTITY_KEY, IndexName, Place, certificate_segment, serial_segment
-from diploma_archive.archive.record import FileFacts, Provenance, build_record, index_entry, to_json
-from diploma_archive.archive.revision import revision_of
-from diploma_archive.archive.store import PDF_TYPE
-from diploma_archive.models import Diploma, read_diploma
+from diploma_archive.model.json_document import to_json
+from diploma_archive.model.keys import IDENTITY_KEY, IndexName, Place, certificate_segment, serial_segment
+from diploma_archive.model.record import ArchivedFile, Provenance, build_record, index_entry
+from diploma_archive.model.revision import revision_of
+from diploma_archive.model.source_items import Diploma, read_diploma
 from diploma_archive.sandbox import Sandbox
+from diploma_archive.store.store import PDF_TYPE
 
 NOW = datetime(2026, 3, 1, 2, 15, tzinfo=UTC)
 OMITTED = ("user.national_identification_number",)
@@ -40,7 +41,7 @@ def objects_of(diploma: Diploma, pdf: bytes) -> dict[str, bytes]:
     """Return what the archive has of a diploma, by key: PDF, record and index entry, in the order of writing."""
     place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
     revision, sha256 = revision_of(diploma), hashlib.sha256(pdf).hexdigest()
-    file = FileFacts(place.pdf_key(sha256), sha256, len(pdf), PDF_TYPE, 1)
+    file = ArchivedFile(place.pdf_key(sha256), sha256, len(pdf), PDF_TYPE, 1)
     record = build_record(
         diploma,
         revision=revision,

@@ -21,18 +21,21 @@ from pathlib import Path
 
 from benchmarks.seeded import objects_of
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.keys import IDENTITY_KEY, run_report_key
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.parallel import in_parallel
-from diploma_archive.archive.reader import Listed, Payload, Reader
-from diploma_archive.archive.record import TOOL, to_json, utc_text
-from diploma_archive.archive.revision import revision_of
-from diploma_archive.archive.s3_client import build_clients
-from diploma_archive.archive.store import JSON_TYPE, PDF_TYPE, Store
-from diploma_archive.archive.verification import verify
-from diploma_archive.models import Diploma
-from diploma_archive.report import Finding, Outcome, Spool, Tally
-from diploma_archive.settings import ArchiveSettings
+from diploma_archive.model.json_document import TOOL, to_json, utc_text
+from diploma_archive.model.keys import IDENTITY_KEY, run_report_key
+from diploma_archive.model.outcome import Finding, Outcome, Tally
+from diploma_archive.model.payload import Payload
+from diploma_archive.model.revision import revision_of
+from diploma_archive.model.source_items import Diploma
+from diploma_archive.settings.archive import ArchiveSettings
+from diploma_archive.store.objects import Listed
+from diploma_archive.store.parallel import in_parallel
+from diploma_archive.store.reader import Reader
+from diploma_archive.store.s3_client import build_clients
+from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Store
+from diploma_archive.sync.outcome_spool import Spool
+from diploma_archive.verify import verify
 from tests.support.rclone import RcloneS3
 
 NOW = datetime(2026, 3, 1, 2, 15, tzinfo=UTC)

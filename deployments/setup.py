@@ -35,8 +35,8 @@ from prefect.settings import PREFECT_API_URL
 from pydantic import SecretStr
 
 from diploma_archive.errors import DiplomaArchiveError
-from diploma_archive.rate_shares import limit_name, slots_of
-from diploma_archive.settings import Settings, load_settings
+from diploma_archive.settings.loading import Settings, load_settings
+from diploma_archive.settings.rate_shares import limit_name, slots_of
 from tasks.blocks import ArchiveBucket, FrontCoreAccount
 
 WORK_POOL = "diploma-archive"

@@ -8,8 +8,8 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
 
 from diploma_archive.errors import unexpected
-from diploma_archive.selection import Scope, Selection, choose
-from flows.driving import Order, carry_out, due_day
+from diploma_archive.listing.selection import Scope, Selection, choose
+from flows.archive_run import Order, carry_out, due_day
 
 
 def _run_name() -> str:

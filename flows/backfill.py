@@ -8,9 +8,9 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
-from diploma_archive.backfill import BackfillForm
 from diploma_archive.errors import unexpected
-from flows.driving import Order, carry_out
+from diploma_archive.sync.backfill_form import BackfillForm
+from flows.archive_run import Order, carry_out
 
 # Ids are text boxes, since `int | None` would show a switch between int and None. Dates have that switch: an empty date
 # of plain type "string, format date" is refused by the form itself, and so could not be left out.

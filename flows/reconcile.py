@@ -11,13 +11,13 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 
 from diploma_archive.errors import unexpected
-from diploma_archive.reconcile import open_reconciliation
-from diploma_archive.reconcile_report import Reconciled, ReconcileSummary
-from diploma_archive.selection import Scope, Selection, choose
-from flows.driving import due_day
+from diploma_archive.listing.selection import Scope, Selection, choose
+from diploma_archive.reconcile.reconciliation import open_reconciliation
+from diploma_archive.reconcile.report import Reconciled, ReconcileSummary
+from flows.archive_run import due_day
 from tasks.accounts import settings_of
 from tasks.open_runs import library_log
-from tasks.share import leased_share
+from tasks.rate_share import leased_share
 
 FINISHED_EVENT = "diploma-archive.reconcile.finished"
 SAY_AGAIN_LISTINGS = 500

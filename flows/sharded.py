@@ -7,13 +7,13 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from diploma_archive.backfill import BackfillForm
 from diploma_archive.errors import SettingsError, unexpected
-from diploma_archive.shards import Shard, markdown_of, sentence_of, split
-from diploma_archive.summary import artifact_key
+from diploma_archive.model.markdown import artifact_key
+from diploma_archive.sync.backfill_form import BackfillForm
+from diploma_archive.sync.shards import Shard, markdown_of, sentence_of, split
 from tasks.accounts import settings_of
+from tasks.rate_share import slots_of_account
 from tasks.shard_runs import ShardRuns
-from tasks.share import slots_of_account
 
 
 def _run_name() -> str:

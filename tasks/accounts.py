@@ -8,7 +8,8 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from diploma_archive.errors import SettingsError
-from diploma_archive.settings import ArchiveSettings, S3Access, Settings, load_archive_settings, load_settings
+from diploma_archive.settings.archive import ArchiveSettings, S3Access
+from diploma_archive.settings.loading import Settings, load_archive_settings, load_settings
 from tasks.blocks import ArchiveBucket, FrontCoreAccount
 
 BlockT = TypeVar("BlockT", bound=Block)

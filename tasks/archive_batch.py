@@ -5,8 +5,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from diploma_archive.batches import Batch
 from diploma_archive.errors import unexpected
+from diploma_archive.listing.batches import Batch
 from tasks.open_runs import find_run
 
 

@@ -3,7 +3,8 @@
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from diploma_archive.settings import ArchiveSettings, FrontCoreSettings
+from diploma_archive.settings.archive import ArchiveSettings
+from diploma_archive.settings.frontcore import FrontCoreSettings
 
 _SOURCE = FrontCoreSettings.model_fields
 _WHERE = ArchiveSettings.model_fields

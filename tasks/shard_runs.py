@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
 from diploma_archive.errors import DiplomaArchiveError, SettingsError, SourceError
-from diploma_archive.shards import Shard, ShardEnd, text_of
+from diploma_archive.sync.shards import Shard, ShardEnd, text_of
 
 DEPLOYMENT = "backfill-diplomas/backfill-shard"
 ATTEMPTS = 2  # of a shard whose process or worker died; what the first one did is kept

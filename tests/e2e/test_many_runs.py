@@ -12,31 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.local.servers import clean_environment
-from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, start_worker
-from tests.support.operator import Operator, larger_school, until
+from deployments.local.stack import ROOT, Stack, start_worker
+from tests.support.operator import Operator, until
 from tests.support.world import Bucket
 
 RATE = 5
 PARTICIPANTS = 150
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Everything that `make ui` starts, with a larger school."""
-    with larger_school(PARTICIPANTS, "many-runs-worker.log") as running:
-        yield running
-
-
-@pytest.fixture
-def operator(stack: Stack) -> Operator:
-    """Somebody who uses Prefect."""
-    return Operator(stack)
-
-
-@pytest.fixture
-def bucket(stack: Stack) -> Bucket:
-    """The archive, from outside."""
-    return Bucket(stack.environment, BUCKET, PREFIX)
 
 
 @pytest.fixture(autouse=True)

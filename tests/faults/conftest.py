@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from diploma_archive.archive.s3_client import TALKATIVE_LOGGERS
 from diploma_archive.sandbox import LocalS3, Sandbox
+from diploma_archive.store.s3_client import TALKATIVE_LOGGERS
 from tests.support.invariants import check_all, plant_canaries
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import World, new_bucket
@@ -53,7 +53,7 @@ def world(
     environment = proxy.environment(s3.environment())
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    # The test's own clients speak to S3 too; the program quiets these loggers by itself (tests/unit/test_quiet_logs).
+    # The test's own clients speak to S3 too; the program quiets these by itself (tests/unit/store/test_quiet_logs).
     for name in TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     world = World(sandbox, new_bucket(s3), environment)

@@ -62,11 +62,3 @@ def _settings(world, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in world.environment().items():
         if name.startswith(("FRONTCORE_", "ARCHIVE_", "AWS_")):
             monkeypatch.setenv(name, value)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Prefect's own clients leave sockets to the garbage collector; that is no finding about this program."""
-    for item in items:
-        if "orchestration" in item.path.parts:
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))

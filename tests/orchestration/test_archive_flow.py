@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 
-from diploma_archive.sandbox import faults
+from diploma_archive.sandbox import answer_faults as faults
 from flows.archive import archive_diplomas
 from tests.support.world import World
 
@@ -103,7 +103,7 @@ def test_what_nobody_thought_of_is_never_green(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error that is not ours, such as a missing temporary folder, fails the run and leaves the cursor alone."""
-    monkeypatch.setattr("diploma_archive.report.SPOOL_BYTES", 1)
+    monkeypatch.setattr("diploma_archive.sync.outcome_spool.SPOOL_BYTES", 1)
     monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
     with caplog.at_level(logging.DEBUG):
         state = run_flow()

@@ -14,8 +14,8 @@ from prefect.client.schemas.objects import State
 from prefect.concurrency.asyncio import concurrency
 from pydantic import SecretStr
 
-from diploma_archive.sandbox import faults
-from diploma_archive.selection import Scope
+from diploma_archive.listing.selection import Scope
+from diploma_archive.sandbox import answer_faults as faults
 from flows.backfill import backfill_diplomas
 from tasks.blocks import ArchiveBucket, FrontCoreAccount
 from tests.support.world import World

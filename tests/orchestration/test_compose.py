@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from dotenv import dotenv_values
 from prefect.settings import Settings
 from pydantic import BaseModel
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 COMPOSE = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SERVER_ENV = dotenv_values(ROOT / "deployments" / "server.env")
@@ -75,7 +75,7 @@ def test_replicas_do_not_start_at_the_same_time() -> None:
 
 def test_servers_have_the_settings_that_the_scale_test_uses() -> None:
     """Compose and the scale test read one file, and set the same addresses beside it."""
-    from tests.scale import servers
+    from tests.support import prefect_cluster as servers
 
     source = inspect.getsource(servers.cluster)
     for name in SERVER:

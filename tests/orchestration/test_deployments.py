@@ -24,9 +24,9 @@ from flows.backfill import backfill_diplomas
 from flows.reconcile import reconcile_archive
 from flows.sharded import backfill_in_shards
 from flows.verify import verify_archive
+from tests.support.paths import ROOT
 from tests.support.world import World
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "deployments" / "prefect.yaml"
 GOLDEN = Path(__file__).parent / "golden"
 DEPLOYMENTS = yaml.safe_load(FILE.read_text())["deployments"]

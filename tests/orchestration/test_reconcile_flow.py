@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +15,12 @@ from prefect.client.schemas.objects import State
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL
 
-from diploma_archive.sandbox import faults
+from diploma_archive.sandbox import answer_faults as faults
 from flows.reconcile import reconcile_archive
 from tests.orchestration.conftest import make_limit
+from tests.support.paths import ROOT
 from tests.support.world import World
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE, EXAMPLE_PARTICIPANT = 12345, 987654
 
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.run import open_run
+from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.sandbox import LocalS3
-from diploma_archive.selection import Scope, Selection
-from diploma_archive.settings import ArchiveSettings, FrontCoreSettings, Settings
+from diploma_archive.settings.archive import ArchiveSettings
+from diploma_archive.settings.frontcore import FrontCoreSettings
+from diploma_archive.settings.loading import Settings
+from diploma_archive.sync.run import open_run
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import new_bucket
 

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from deployments.local.stack import BUCKET, PREFIX, Stack
-from tests.support.operator import Operator, larger_school, until
+from deployments.local.stack import Stack
+from tests.support.operator import Operator, until
 from tests.support.world import Bucket
 
 PARTICIPANTS = 120
 EVERYBODY = f"900001-900{PARTICIPANTS - 1:03}, 987654"
 SHARDS = 3
 FIRST_OF_THE_LAST = 900_096  # 47 and 48 of the ids are in the first two shards
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Everything that `make ui` starts, with a larger school."""
-    with larger_school(PARTICIPANTS, "shards-worker.log") as running:
-        yield running
-
-
-@pytest.fixture
-def operator(stack: Stack) -> Operator:
-    """Somebody who uses Prefect."""
-    return Operator(stack)
-
-
-@pytest.fixture
-def bucket(stack: Stack) -> Bucket:
-    """The archive, from outside."""
-    return Bucket(stack.environment, BUCKET, PREFIX)
 
 
 def shards_of(operator: Operator, parent: str) -> list[dict[str, Any]]:

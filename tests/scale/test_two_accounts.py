@@ -29,10 +29,10 @@ import pytest
 from deployments.local.servers import ChildProcess, clean_environment
 from deployments.local.stack import ROOT, WORK_POOL
 from diploma_archive.sandbox import LocalS3
-from diploma_archive.sandbox.counting import busiest_second, rate_over_run
-from tests.scale.account import RATE, Account
-from tests.scale.servers import Cluster, cluster, missing_programs
+from diploma_archive.sandbox.request_counts import busiest_second, rate_over_run
+from tests.support.frontcore_process import RATE, Account
 from tests.support.operator import FINAL, Operator, until
+from tests.support.prefect_cluster import Cluster, cluster, missing_programs
 from tests.support.world import Bucket
 
 BUCKET = "provider-archive"

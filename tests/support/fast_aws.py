@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 
-from diploma_archive.archive import s3_client
+from diploma_archive.store import s3_client
 
 
 def read_models_once() -> None:

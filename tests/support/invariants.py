@@ -11,8 +11,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from diploma_archive.report import Outcome
-from diploma_archive.selection import Scope
+from diploma_archive.listing.selection import Scope
+from diploma_archive.model.outcome import Outcome
 from tests.support.world import Bucket, World
 
 API_KEY = "canary-key-5f1d2c"

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.local.stack import ROOT, Stack, local_stack
+import pytest
+
+from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, local_stack
 from diploma_archive.sandbox import Sandbox
+from tests.support.world import Bucket
 
 BUSY_TRIES = 20
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -86,3 +89,22 @@ def until(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Everything that `make ui` starts, with a school as large as the module's PARTICIPANTS."""
+    with larger_school(request.module.PARTICIPANTS, f"{request.module.__name__.rpartition('.')[2]}.log") as running:
+        yield running
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Operator:
+    """Somebody who uses Prefect."""
+    return Operator(stack)
+
+
+@pytest.fixture
+def bucket(stack: Stack) -> Bucket:
+    """The archive, from outside."""
+    return Bucket(stack.environment, BUCKET, PREFIX)

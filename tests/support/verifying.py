@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.verification.choice import EVERYTHING, Choice
-from diploma_archive.archive.verification.verify import Order, Verification, verify
+from diploma_archive.verify.choice import EVERYTHING, Choice
+from diploma_archive.verify.verify import Order, Verification, verify
 from tests.support.world import Bucket, World
 
 _ARCHIVED: dict[str, bytes] = {}  # the small school, archived in two runs; the same for every test that damages it

@@ -14,11 +14,13 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
-from diploma_archive.report import SilentObserver
-from diploma_archive.run import Run, open_run
+from diploma_archive.listing.selection import Scope, Selection, choose
+from diploma_archive.model.outcome import SilentObserver
 from diploma_archive.sandbox import LocalS3, Sandbox
-from diploma_archive.selection import Scope, Selection, choose
-from diploma_archive.settings import ArchiveSettings, FrontCoreSettings, Settings
+from diploma_archive.settings.archive import ArchiveSettings
+from diploma_archive.settings.frontcore import FrontCoreSettings
+from diploma_archive.settings.loading import Settings
+from diploma_archive.sync.run import Run, open_run
 from tests.support.forking import Forker
 
 PREFIX = "acme/prod"

@@ -1,1 +1,1 @@
-"""Everything that knows the bucket's layout (DESIGN.md section 5) and how it is written (section 6)."""
+"""One archive as runs and commands see it: its layout in the bucket and the order of writes (DESIGN.md section 5)."""

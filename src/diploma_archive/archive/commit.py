@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from diploma_archive.archive.keys import IndexName, Place
-from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.record import Document, from_json, index_entry, readable_or_empty, to_json
-from diploma_archive.archive.store import JSON_TYPE, Created, Store
 from diploma_archive.errors import IntegrityError, StoreError
+from diploma_archive.model.json_document import Document, from_json, readable_or_empty, to_json
+from diploma_archive.model.keys import IndexName, Place
+from diploma_archive.model.payload import Payload
+from diploma_archive.model.record import index_entry
+from diploma_archive.store.store import JSON_TYPE, Created, Store
 
 FITTING_TRIES = 10
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from diploma_archive.archive.record import FORMAT, Document, utc_text
 from diploma_archive.errors import Kind, StoreError
+from diploma_archive.model.json_document import FORMAT, Document, utc_text
 
 
 def new_identity(*, account: str, prefix: str, base_url: str, created_at: datetime) -> Document:

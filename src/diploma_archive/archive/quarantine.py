@@ -1,53 +1,46 @@
-"""Why bytes that came are no good diploma (DESIGN.md section 5): never lost, never called archived."""
+"""Bytes that came and are no good diploma, kept in the bucket beside a note that says why."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import datetime
-
-from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.record import Document, utc_text
-
-DUPLICATE_REASON = "the same bytes as the file of diploma"
-"""How the reason of a mixed-up file begins; a later run looks for it."""
-
-_FIRST_OWNER = re.compile(rf"{DUPLICATE_REASON} ([0-9]+) under ([cd]-[A-Za-z0-9._-]+)")
+from diploma_archive.model.json_document import from_json, to_json
+from diploma_archive.model.keys import QUARANTINE, quarantine_keys
+from diploma_archive.model.payload import Payload
+from diploma_archive.model.quarantine_note import QuarantineNote, read_first_owner
+from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, Store
 
 
-def duplicate_reason(diploma_id: int, certificate: str) -> str:
-    """Return the reason of a note about bytes that another diploma had first."""
-    return f"{DUPLICATE_REASON} {diploma_id} under {certificate}"
+def put_quarantine(store: Store, certificate: str, payload: Payload, note: QuarantineNote, *, look_first: bool) -> None:
+    """Keep bytes under a certificate segment, then the note about them; what is there already stays as it is.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    bytes_key, note_key = quarantine_keys(certificate, payload.sha256)
+    store.create(bytes_key, payload, BINARY_TYPE, look_first=look_first)
+    store.create(note_key, Payload.of(to_json(note.to_document(payload))), JSON_TYPE, look_first=look_first)
 
 
-def read_first_owner(note: Document) -> tuple[int, str] | None:
-    """Return diploma id and certificate segment that had the bytes first, or None where the note is about else."""
-    found = _FIRST_OWNER.fullmatch(str(note.get("reason")))
-    return (int(found[1]), found[2]) if found else None
+class QuarantineNotes:
+    """The notes of earlier runs, by one LIST for a whole run instead of a GET for each new diploma."""
 
+    def __init__(self, store: Store) -> None:
+        """List them.
 
-@dataclass(frozen=True)
-class QuarantineNote:
-    """Which diploma the bytes came for, and what is wrong with them."""
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        self._store = store
+        self._keys = frozenset(hash(row.key) for row in store.list(QUARANTINE))
 
-    diploma_id: int
-    participant_id: int | None
-    user_id: int | None  # so that what is kept of a person can be found, and erased
-    certificate_number: str | None
-    reason: str
-    seen_at: datetime
-    run_id: str
+    def may_have(self, certificate: str, sha256: str) -> bool:
+        """Return whether a note on these bytes may lie under a certificate segment."""
+        return hash(quarantine_keys(certificate, sha256)[1]) in self._keys
 
-    def to_document(self, payload: Payload) -> Document:
-        """Return the note as the bucket keeps it."""
-        return {
-            "diploma_id": self.diploma_id,
-            "participant_id": self.participant_id,
-            "user_id": self.user_id,
-            "certificate_number": self.certificate_number,
-            "reason": self.reason,
-            "sha256": payload.sha256,
-            "size": payload.size,
-            "seen_at": utc_text(self.seen_at),
-            "run_id": self.run_id,
-        }
+    def first_owner(self, certificate: str, sha256: str) -> tuple[int, str] | None:
+        """Return diploma id and certificate segment that had these bytes first, as the note of this certificate says.
+
+        Raises:
+            StoreError: S3 refused or failed, or the note is damaged.
+        """
+        stored = self._store.get(quarantine_keys(certificate, sha256)[1])
+        return None if stored is None else read_first_owner(from_json(stored.body, "a quarantine note"))

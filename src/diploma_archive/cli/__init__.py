@@ -25,7 +25,7 @@ from diploma_archive.cli import (  # noqa: F401  each adds its commands to the p
     verify,
 )
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError, say
+from diploma_archive.cli.reporting import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError, say
 
 
 def main() -> None:

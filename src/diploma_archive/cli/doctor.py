@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diploma_archive.checkup import Check, Result
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.doctor import Examination, examine
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.doctor.doctor import Examination, examine
+from diploma_archive.model.doctor_check import Check, Result
 
 _COLOURS = {Result.OK: "green", Result.WARNING: "yellow", Result.PROBLEM: "bold red", Result.NOT_ASKED: "dim"}
 

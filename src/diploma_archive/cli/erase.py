@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
+from diploma_archive.archive.erasure_receipts import Reason
 from diploma_archive.archive.opening import open_eraser
-from diploma_archive.archive.protection.erasure import Erasure, erase, lift, whom_of
-from diploma_archive.archive.protection.receipts import Reason
-from diploma_archive.archive.protection.versions import Eraser, Kept
-from diploma_archive.archive.suppression import Whom
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.coercion import MAX_ID
-from diploma_archive.erasure_settings import load_erasure_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
-from diploma_archive.plain_text import without_controls
+from diploma_archive.model.coercion import MAX_ID
+from diploma_archive.model.plain_text import without_controls
+from diploma_archive.model.suppression_mark import Whom
+from diploma_archive.protection.erasure import Erasure, erase, lift, whom_of
+from diploma_archive.settings.erasure import load_erasure_settings
+from diploma_archive.store.versions import Eraser, Kept
 
 MAX_LINES = 500
 

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diploma_archive.archive.export.choice import Choice
-from diploma_archive.archive.export.export import Exported, export
-from diploma_archive.archive.keys import is_blank
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
-from diploma_archive.plain_text import without_controls
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.export.choice import Choice
+from diploma_archive.export.export import Exported, export
+from diploma_archive.model.keys import is_blank
+from diploma_archive.model.plain_text import without_controls
+from diploma_archive.settings.loading import load_archive_settings
 
 MAX_PROBLEM_LINES = 50  # `not-exported.csv` has all of them
 TELL_EVERY_SECONDS = 5.0

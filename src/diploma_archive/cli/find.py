@@ -15,19 +15,19 @@ from typing import Annotated, Any
 
 import typer
 
-from diploma_archive.archive.keys import certificate_segment, is_blank
 from diploma_archive.archive.opening import open_for_a_look, open_reader
-from diploma_archive.archive.search.catalogue import Catalogue, open_catalogue
-from diploma_archive.archive.search.hits import Hit
-from diploma_archive.archive.search.lookup import Lookup
-from diploma_archive.archive.search.query import Criteria
-from diploma_archive.archive.typed import certificate_segments, serial_segments
+from diploma_archive.catalogue.catalogue import Catalogue, open_catalogue
+from diploma_archive.catalogue.hit import Hit
+from diploma_archive.catalogue.query import Criteria
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.cli.tables import note, print_table
-from diploma_archive.coercion import MAX_ID
 from diploma_archive.errors import SettingsError
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.model.coercion import MAX_ID
+from diploma_archive.model.keys import certificate_segment, is_blank
+from diploma_archive.model.typed_number import certificate_segments, serial_segments
+from diploma_archive.search.number_lookup import Lookup
+from diploma_archive.settings.loading import load_archive_settings
 
 COLUMNS = (
     *("serial", "certificate", "diploma", "participant", "user", "status", "course", "course date", "archived"),

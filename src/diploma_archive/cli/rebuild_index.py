@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from diploma_archive.archive.opening import open_store
-from diploma_archive.archive.verification import rebuild
-from diploma_archive.archive.verification.rendering import printable
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.settings.loading import load_archive_settings
+from diploma_archive.verify import rebuild_index as rebuild
+from diploma_archive.verify.report_text import printable
 
 
 @app.command()

@@ -15,16 +15,16 @@ from rich.status import Status
 from rich.table import Table
 
 from diploma_archive.cli.app import app
-from diploma_archive.cli.choosing import chosen_selection
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.coverage import percent_text
-from diploma_archive.differences import MEANING, Found
-from diploma_archive.progress import PLAIN_EVERY_SECONDS
-from diploma_archive.reconcile import open_reconciliation
-from diploma_archive.reconcile_html import check_writable, html_report, write_html
-from diploma_archive.reconcile_report import Reconciled
-from diploma_archive.selection import Scope, Selection
-from diploma_archive.settings import Settings, load_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.run_display import PLAIN_EVERY_SECONDS
+from diploma_archive.cli.selection_options import chosen_selection
+from diploma_archive.listing.selection import Scope, Selection
+from diploma_archive.reconcile.coverage import percent_text
+from diploma_archive.reconcile.differences import MEANING, Found
+from diploma_archive.reconcile.html_report import check_writable, html_report, write_html
+from diploma_archive.reconcile.reconciliation import open_reconciliation
+from diploma_archive.reconcile.report import Reconciled
+from diploma_archive.settings.loading import Settings, load_settings
 
 MAX_SHOWN = 50  # lines on the screen; --json and --html have all of them
 

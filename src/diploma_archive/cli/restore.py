@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from diploma_archive.archive.export.restore import Restored, restore
 from diploma_archive.archive.opening import open_target
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.plain_text import without_controls
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.export.restore import Restored, restore
+from diploma_archive.model.plain_text import without_controls
+from diploma_archive.settings.loading import load_archive_settings
 
 
 @app.command("restore")

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.protection.retention import RetentionReport, report_retention
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.periods import read_periods
-from diploma_archive.plain_text import without_controls
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.model.plain_text import without_controls
+from diploma_archive.protection.retention import RetentionReport, report_retention
+from diploma_archive.protection.retention_periods import read_periods
+from diploma_archive.settings.loading import load_archive_settings
 
 MAX_ROWS = 500
 retention = typer.Typer(no_args_is_help=True, help="How long things are kept; nothing here deletes.")

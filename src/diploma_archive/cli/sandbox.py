@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import reporting
+from diploma_archive.cli.reporting import reporting
 from diploma_archive.errors import SettingsError
 
 

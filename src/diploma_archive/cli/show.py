@@ -12,19 +12,19 @@ from typing import Annotated
 
 import typer
 
-from diploma_archive.archive.keys import is_blank
 from diploma_archive.archive.opening import open_reader
-from diploma_archive.archive.search.dossier import Held, Revision
-from diploma_archive.archive.search.presign import DEFAULT_MINUTES, MAX_MINUTES
 from diploma_archive.cli.app import app
-from diploma_archive.cli.show_choice import dossiers_of
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.cli.show_file import link_to_file, look_at, look_at_newest, save_file
-from diploma_archive.cli.showing import Shown, lines_of
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.show_selection import dossiers_of
+from diploma_archive.cli.show_text import Shown, lines_of
 from diploma_archive.cli.tables import note
-from diploma_archive.coercion import MAX_ID
 from diploma_archive.errors import SettingsError
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.model.coercion import MAX_ID
+from diploma_archive.model.keys import is_blank
+from diploma_archive.search.dossier import Held, Revision
+from diploma_archive.settings.loading import load_archive_settings
+from diploma_archive.store.presigned_link import DEFAULT_MINUTES, MAX_MINUTES
 
 
 @app.command()
@@ -110,7 +110,7 @@ def _check(
 
 def _only(held: list[Held]) -> Held | None:
     if len(held) > 1:
-        ids = ", ".join(str(one.current.facts.diploma_id) for one in held)
+        ids = ", ".join(str(one.current.content.diploma_id) for one in held)
         raise SettingsError(f"several diplomas lie there: {ids}", fix="Choose one with --diploma")
     return held[0] if held else None
 

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from diploma_archive.archive.export.names import stem
-from diploma_archive.archive.reader import Reader
-from diploma_archive.archive.record import FileFacts
-from diploma_archive.archive.search.dossier import Held, Revision, check_there, read_file, versioned
-from diploma_archive.archive.search.presign import presigned_link
-from diploma_archive.cli.saving import save, target_of
-from diploma_archive.cli.showing import FileCheck, Shown
+from diploma_archive.cli.output_file import save, target_of
+from diploma_archive.cli.show_text import FileCheck, Shown
 from diploma_archive.errors import IntegrityError, Kind, ObjectRefusedError, StoreError
-from diploma_archive.settings import ArchiveSettings, S3Access
+from diploma_archive.export.file_names import stem
+from diploma_archive.model.record import ArchivedFile
+from diploma_archive.search.dossier import Held, Revision, check_there, read_file, versioned
+from diploma_archive.settings.archive import ArchiveSettings, S3Access
+from diploma_archive.store.presigned_link import presigned_link
+from diploma_archive.store.reader import Reader
 
 
 def look_at(reader: Reader, what: Shown, held: Held, chosen: Revision) -> None:
@@ -29,7 +29,7 @@ def look_at(reader: Reader, what: Shown, held: Held, chosen: Revision) -> None:
         StoreError: S3 failed as a whole.
     """
 
-    def read_through(file: FileFacts) -> None:
+    def read_through(file: ArchivedFile) -> None:
         with Path(os.devnull).open("wb") as nowhere:
             read_file(reader, file, nowhere)
 
@@ -42,8 +42,8 @@ def look_at_newest(reader: Reader, what: Shown, held: Held) -> None:
     Raises:
         StoreError: S3 failed as a whole.
     """
-    with_file = [one for one in held.revisions if one.facts.file is not None]
-    if with_file or held.current.facts.status == "issued":
+    with_file = [one for one in held.revisions if one.content.file is not None]
+    if with_file or held.current.content.status == "issued":
         look_at(reader, what, held, with_file[0] if with_file else held.current)
 
 
@@ -55,7 +55,7 @@ def save_file(reader: Reader, what: Shown, held: Held, chosen: Revision, out: Pa
         StoreError: S3 failed as a whole.
     """
 
-    def save_it(file: FileFacts) -> None:
+    def save_it(file: ArchivedFile) -> None:
         target = target_of(out, _file_name(chosen), overwrite=overwrite)
         save(target, partial(read_file, reader, file), overwrite=overwrite)
         what.saved = str(target)
@@ -73,7 +73,7 @@ def link_to_file(
         StoreError: S3 failed as a whole.
     """
 
-    def link_it(file: FileFacts) -> None:
+    def link_it(file: ArchivedFile) -> None:
         check_there(reader, file)
         what.link = presigned_link(where, file.key, minutes=minutes, file_name=_file_name(chosen), access=access)
         what.minutes = minutes
@@ -81,13 +81,15 @@ def link_to_file(
     _check(what, held, chosen, link_it, verifies=False)
 
 
-def _check(what: Shown, held: Held, chosen: Revision, handle: Callable[[FileFacts], None], *, verifies: bool) -> None:
-    check = what.checks[held.current.facts.key] = FileCheck(chosen)
-    file = chosen.facts.file
+def _check(
+    what: Shown, held: Held, chosen: Revision, handle: Callable[[ArchivedFile], None], *, verifies: bool
+) -> None:
+    check = what.checks[held.current.content.key] = FileCheck(chosen)
+    file = chosen.content.file
     if file is None:
-        older = next((versioned(one.facts) for one in held.revisions if one.facts.file is not None), None)
+        older = next((versioned(one.content) for one in held.revisions if one.content.file is not None), None)
         fix = f". --revision {older} has the one that was archived before" if older else ""
-        check.error = f"revision {versioned(chosen.facts)} ({chosen.facts.status}) has none{fix}."
+        check.error = f"revision {versioned(chosen.content)} ({chosen.content.status}) has none{fix}."
         return
     try:
         handle(file)
@@ -100,5 +102,5 @@ def _check(what: Shown, held: Held, chosen: Revision, handle: Callable[[FileFact
 
 
 def _file_name(chosen: Revision) -> str:
-    facts = chosen.facts
-    return f"{stem(facts.serial, facts.certificate_number, facts.diploma_id)}.pdf"
+    content = chosen.content
+    return f"{stem(content.serial, content.certificate_number, content.diploma_id)}.pdf"

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from diploma_archive.archive.export.subject import Held, subject
-from diploma_archive.archive.export.subject_page import PAGE_FILE
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import Teller, exported_document, print_exported
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.export.subject import Held, subject
+from diploma_archive.export.subject_page import PAGE_FILE
+from diploma_archive.settings.loading import load_archive_settings
 
 
 @app.command("subject")

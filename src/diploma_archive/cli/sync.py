@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 
 from diploma_archive.cli.app import app
-from diploma_archive.cli.choosing import chosen_selection
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.progress import RunDisplay
-from diploma_archive.run import Run, open_run
-from diploma_archive.selection import Scope, Selection
-from diploma_archive.settings import Settings, load_settings
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.run_display import RunDisplay
+from diploma_archive.cli.selection_options import chosen_selection
+from diploma_archive.listing.selection import Scope, Selection
+from diploma_archive.settings.loading import Settings, load_settings
+from diploma_archive.sync.run import Run, open_run
 
 
 @app.command()

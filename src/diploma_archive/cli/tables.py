@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from diploma_archive.cli.speaking import print_result
-from diploma_archive.plain_text import without_controls
+from diploma_archive.cli.reporting import print_result
+from diploma_archive.model.plain_text import without_controls
 
 PLAIN_WIDTH = 10_000  # no terminal, no line end: nothing is cut or wrapped for a script or a file
 

@@ -16,14 +16,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diploma_archive.archive.opening import open_reader, read_identity
-from diploma_archive.archive.record import Document
-from diploma_archive.archive.verification import rendering, signature
-from diploma_archive.archive.verification import verify as verifying
-from diploma_archive.archive.verification.choice import Choice, one_certificate, sample
 from diploma_archive.cli.app import app
-from diploma_archive.cli.speaking import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
-from diploma_archive.settings import load_archive_settings
+from diploma_archive.evidence import chain_signature as signature
+from diploma_archive.model.json_document import Document
+from diploma_archive.settings.loading import load_archive_settings
+from diploma_archive.verify import report_text as rendering
+from diploma_archive.verify import verify as verifying
+from diploma_archive.verify.choice import Choice, one_certificate, sample
 
 
 @app.command()

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from diploma_archive.checkup import Check, clock_check, from_error, ok, warning
 from diploma_archive.errors import SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import read_json, read_list
 from diploma_archive.frontcore.redaction import quiet_http_logs
 from diploma_archive.frontcore.transport import open_transport
-from diploma_archive.setting_checks import LOOPBACK_HOSTS
-from diploma_archive.settings import FRONTCORE_HOST, FRONTCORE_REQUESTS_PER_SECOND, FrontCoreSettings
+from diploma_archive.model.doctor_check import Check, clock_check, from_error, ok, warning
+from diploma_archive.settings.checks import LOOPBACK_HOSTS
+from diploma_archive.settings.frontcore import FRONTCORE_HOST, FRONTCORE_REQUESTS_PER_SECOND, FrontCoreSettings
 
 _OTHERS = 0.5  # requests per second that should be left to the account's other integrations
 

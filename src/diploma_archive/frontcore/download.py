@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import httpx
 
 from diploma_archive.errors import LinkRefusedError, UnusableFileError
-from diploma_archive.pdf import MEDIA_TYPES
+from diploma_archive.pdf.rules import MEDIA_TYPES
 
 SPOOL_BYTES = 1_000_000  # what stays in memory; larger downloads go to an unnamed temporary file
 REFUSED_STATUSES = frozenset({401, 403, 404, 410})

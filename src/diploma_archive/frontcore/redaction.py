@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 
-from diploma_archive.plain_text import without_controls
+from diploma_archive.model.plain_text import without_controls
 
 _TOKEN = re.compile(r"(?i)([?&](?:token|stream|X-Amz-[A-Za-z-]+)=)[^&\s\"']+")
 _KEY_HEADER = re.compile(r"(?i)(x-api-key['\"]?\s*[:,=]?\s*(?:b?['\"])?)[^\s\"',)]+")

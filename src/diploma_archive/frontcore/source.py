@@ -22,15 +22,22 @@ from diploma_archive.errors import ListingError, SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import ErrorAnswer, fatal, read_json, read_list
 from diploma_archive.frontcore.download import Download, read_download
-from diploma_archive.frontcore.links import LinkPolicy
+from diploma_archive.frontcore.link_policy import LinkPolicy
 from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
-from diploma_archive.models import BadItem, Diploma, Participant, read_diploma, read_item, undocumented_fields
-from diploma_archive.setting_checks import LOOPBACK_HOSTS
+from diploma_archive.model.source_items import (
+    BadItem,
+    Diploma,
+    Participant,
+    read_diploma,
+    read_item,
+    undocumented_fields,
+)
+from diploma_archive.settings.checks import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
-    from diploma_archive.settings import Settings
+    from diploma_archive.settings.loading import Settings
 
 MAX_NAMES_LOGGED = 20
 MAX_LISTING_PAGES = 200  # of one person's diplomas

@@ -22,7 +22,7 @@ import httpx
 from diploma_archive.errors import Kind, LinkForbiddenError, LinkRefusedError, SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.backoff import MAX_REFUSALS, MAX_TRIES, backoff_seconds, retry_after_seconds
-from diploma_archive.frontcore.limiter import RateLimiter
+from diploma_archive.frontcore.rate_limiter import RateLimiter
 
 T = TypeVar("T")
 

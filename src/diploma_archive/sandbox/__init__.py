@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diploma_archive.sandbox.s3 import LocalS3
-from diploma_archive.sandbox.school import MISSING, SandboxDiploma
+from diploma_archive.sandbox.school_data import MISSING, SandboxDiploma
 from diploma_archive.sandbox.server import Sandbox, run_forever
 
 __all__ = ["MISSING", "LocalS3", "Sandbox", "SandboxDiploma", "run_forever"]

@@ -16,7 +16,7 @@ from reportlab.pdfbase.pdfdoc import PDFStream
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
-from diploma_archive.sandbox.school import SandboxDiploma
+from diploma_archive.sandbox.school_data import SandboxDiploma
 
 _INK = HexColor("#1c2b3a")
 _SOFT = HexColor("#6b7785")
@@ -122,9 +122,9 @@ def _border(canvas: Canvas, width: float, height: float) -> None:
 
 def _facts(canvas: Canvas, width: float, text: CertificateText) -> None:
     """Three columns: a small label above each value."""
-    facts = (("DATE", text.date), ("SERIAL", text.serial), ("CERTIFICATE NUMBER", text.number))
+    lines = (("DATE", text.date), ("SERIAL", text.serial), ("CERTIFICATE NUMBER", text.number))
     column = (width - 160) / 3
-    for position, (label, value) in enumerate(facts):
+    for position, (label, value) in enumerate(lines):
         center = 80 + column * (position + 0.5)
         canvas.setStrokeColor(_SOFT)
         canvas.setLineWidth(0.4)

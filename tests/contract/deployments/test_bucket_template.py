@@ -19,16 +19,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from diploma_archive.sandbox import LocalS3, Sandbox
-from tests.contract.deployments.cloud import (
-    MANUAL,
-    POLICIES,
-    TEMPLATE,
-    Cloud,
-    filled,
-    resolved,
-    running_cloud,
-    template,
-)
+from tests.support.cloud import MANUAL, POLICIES, TEMPLATE, Cloud, filled, resolved, running_cloud, template
 from tests.support.world import PREFIX, Bucket, World
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"

@@ -15,11 +15,11 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from diploma_archive.archive import bucket as bucket_module
-from diploma_archive.resuming import selection_digest
+from diploma_archive.archive import opening
+from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.sandbox import Sandbox
-from diploma_archive.selection import Scope, Selection
-from tests.contract.deployments.cloud import POLICIES, Cloud, Policy, allows, as_list, filled, running_cloud
+from diploma_archive.sync.resume import selection_digest
+from tests.support.cloud import POLICIES, Cloud, Policy, allows, as_list, filled, running_cloud
 from tests.support.world import PREFIX, World
 
 Request = tuple[str, str, dict[str, str]]  # action, resource, condition keys
@@ -241,7 +241,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
             # Only who may list the key itself is told 404 of a key that is missing; the others are told 403.
             seen.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"prefix": key}))
 
-    build = bucket_module.build_clients
+    build = opening.build_clients
 
     def watched(*arguments: Any) -> Any:
         clients = build(*arguments)
@@ -249,9 +249,9 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
             client.meta.events.register("before-call.s3", note)
         return clients
 
-    monkeypatch.setattr(bucket_module, "build_clients", watched)
+    monkeypatch.setattr(opening, "build_clients", watched)
     # The short way asks nothing that boto3 does not ask without it.
-    monkeypatch.setattr(bucket_module, "build_short_way", lambda *_: None)
+    monkeypatch.setattr(opening, "build_fast_path", lambda *_: None)
     return seen
 
 

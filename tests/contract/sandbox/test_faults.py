@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from diploma_archive.sandbox import faults
+from diploma_archive.sandbox import answer_faults as faults
 
 
 @pytest.fixture

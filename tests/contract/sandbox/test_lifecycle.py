@@ -11,7 +11,8 @@ import time
 import httpx
 import pytest
 
-from diploma_archive.sandbox import Sandbox, faults
+from diploma_archive.sandbox import Sandbox
+from diploma_archive.sandbox import answer_faults as faults
 
 PROGRAM = """
 from diploma_archive.sandbox import Sandbox, run_forever

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diploma_archive.sandbox import Sandbox
-from diploma_archive.sandbox.counting import SlidingWindow, busiest_second, rate_over_run
+from diploma_archive.sandbox.request_counts import SlidingWindow, busiest_second, rate_over_run
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import pytest
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
-from diploma_archive.archive import store as store_module
-from diploma_archive.archive.s3_client import build_clients, build_short_way
-from diploma_archive.archive.store import Store
 from diploma_archive.sandbox import LocalS3
+from diploma_archive.store import store as store_module
+from diploma_archive.store.s3_client import build_clients, build_fast_path
+from diploma_archive.store.store import Store
 from tests.support.rclone import RcloneS3
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import PREFIX, Bucket, new_bucket
@@ -98,7 +98,7 @@ def bucket(backend: Backend) -> Iterator[Bucket]:
     bucket.client.close()
 
 
-@pytest.fixture(params=["boto3", "express"])
+@pytest.fixture(params=["boto3", "fast_path"])
 def store(
     request: pytest.FixtureRequest, client: S3Client, backend: Backend, bucket: Bucket, proxy: S3Proxy
 ) -> Iterator[Store]:
@@ -109,10 +109,10 @@ def store(
     with pytest.MonkeyPatch.context() as outside:
         for name, value in proxy.environment(backend.server.environment()).items():
             outside.setenv(name, value)
-        express = build_short_way(client, bucket.name)
-    assert express is not None
-    yield Store(client, bucket.name, bucket.prefix, express=express)
-    express.close()
+        fast_path = build_fast_path(client, bucket.name)
+    assert fast_path is not None
+    yield Store(client, bucket.name, bucket.prefix, fast_path=fast_path)
+    fast_path.close()
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from diploma_archive.archive.keys import Place, escape, index_prefix, serial_segment
-from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.store import JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.errors import Kind, StoreError
+from diploma_archive.model.keys import Place, escape, index_prefix, serial_segment
+from diploma_archive.model.payload import Payload
+from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Created, Store
 from tests.contract.store.conftest import Backend
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import Bucket

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from diploma_archive.archive.reader import Listed, Payload
-from diploma_archive.archive.store import JSON_TYPE, Store
 from diploma_archive.errors import StoreError
+from diploma_archive.model.payload import Payload
+from diploma_archive.store.objects import Listed
+from diploma_archive.store.store import JSON_TYPE, Store
 from tests.support.s3_proxy import Answer, CutAnswer, S3Proxy
 from tests.support.world import Bucket
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from diploma_archive.archive.store import Store
 from diploma_archive.errors import StoreError
+from diploma_archive.store.store import Store
 from tests.contract.store.conftest import Backend
 from tests.support.s3_proxy import Answer, CutAnswer, FlipBytes, Reset, S3Proxy
 from tests.support.world import Bucket

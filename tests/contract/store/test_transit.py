@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from diploma_archive.archive.reader import Payload
-from diploma_archive.archive.store import CONFLICT_TRIES, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.errors import IntegrityError, Kind, StoreError
+from diploma_archive.model.payload import Payload
+from diploma_archive.store.store import CONFLICT_TRIES, JSON_TYPE, PDF_TYPE, Created, Store
 from tests.contract.store.conftest import Backend
 from tests.support.s3_proxy import (
     Answer,
@@ -115,7 +115,7 @@ def test_damage_under_an_echoed_checksum_is_other(store: Store, create: Callable
 
 def has_short_way(store: Store) -> bool:
     """Return whether the short way is tried before boto3, once and without waiting."""
-    return store._express is not None
+    return store._fast_path is not None
 
 
 @pytest.mark.parametrize("fault", [CutAnswer(), Reset(), SLOW_DOWN], ids=["cut", "reset", "503"])

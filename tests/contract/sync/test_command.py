@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.sandbox import faults
+from diploma_archive.sandbox import answer_faults as faults
 from tests.support.world import World
 
 COUNT_NAMES = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from diploma_archive.errors import KeyRefusedError, Kind, SourceError, StoreError
-from diploma_archive.sandbox import faults
-from diploma_archive.selection import Scope
+from diploma_archive.listing.selection import Scope
+from diploma_archive.sandbox import answer_faults as faults
 from tests.support.world import World
 
 ODD_PDF = b"%PDF-1.4\n" + b"not really a PDF " * 20 + b"\n%%EOF\n"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 
-from diploma_archive.selection import Scope
+from diploma_archive.listing.selection import Scope
 from tests.support.world import World
 
 HEX = "[0-9a-f]"

@@ -8,10 +8,10 @@ import urllib.request
 
 import pytest
 
-from diploma_archive import halt
 from diploma_archive.errors import KeyRefusedError
-from diploma_archive.sandbox import faults
-from diploma_archive.selection import Scope
+from diploma_archive.listing.selection import Scope
+from diploma_archive.sandbox import answer_faults as faults
+from diploma_archive.sync import stopping as halt
 from tests.support.world import World
 
 

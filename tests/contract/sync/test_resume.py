@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from diploma_archive.errors import DiplomaArchiveError, KeyRefusedError
+from diploma_archive.listing.selection import Scope
 from diploma_archive.sandbox import LocalS3, Sandbox
-from diploma_archive.selection import Scope
 from tests.support.world import World, new_bucket
 
 PARTICIPANTS = 120
@@ -178,7 +178,7 @@ def test_without_the_right_to_remove_it_counts_no_more_all_the_same(
     school: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that has ended is not gone on with, also where S3 refuses to remove its checkpoint; it stays green."""
-    from diploma_archive.archive.store import Store
+    from diploma_archive.store.store import Store
 
     def refuse(_store: Store, _key: str) -> None:
         raise DiplomaArchiveError("S3 refuses to delete")

@@ -1,0 +1,134 @@
+"""The receipt of an erasure, which names nobody, and what an erasure that is not complete leaves to the next one.
+
+Rule: a receipt claims only what is gone. One that is not complete keeps the hashes of the keys that are left, so that
+the next erasure finds them although the records that said whose they are may be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from diploma_archive.errors import StoreError
+from diploma_archive.model.json_document import FORMAT, TOOL, Document, from_json, utc_text
+from diploma_archive.model.keys import ERASURES
+from diploma_archive.store.reader import Reader
+
+
+class Reason(StrEnum):
+    """Why somebody is erased; a code, since free text would name people."""
+
+    REQUEST = "request"
+    COURT = "court"
+    MISTAKE = "mistake"
+    RETENTION = "retention"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was erased, by hash of key; `left_*` are the hashes of what was to go and did not.
+
+    Attributes:
+        mark: the suppression mark of whom it is about; only in a receipt that is not complete.
+        objects: how many keys are gone.
+        versions: how many versions of them (delete markers included) this program removed.
+        replaces: keys of receipts, not complete, whose content this one has taken over.
+    """
+
+    reason: str
+    mark: str
+    begun_at: str
+    records: frozenset[str] = frozenset()
+    objects: int = 0
+    versions: int = 0
+    left_records: frozenset[str] = frozenset()
+    left_others: frozenset[str] = frozenset()
+    locked: int = 0
+    locked_until: datetime | None = None
+    unclear: int = 0
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Return the hashes of all keys that were to go and did not."""
+        return self.left_records | self.left_others
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether everything that was found is gone; what nobody can tell whose it is stands beside it."""
+        return not self.left
+
+    def to_document(self, erased_at: datetime) -> Document:
+        """Return the receipt as the bucket keeps it."""
+        unfinished: dict[str, Any] = {
+            "mark": self.mark,
+            "left": {"records": sorted(self.left_records), "others": sorted(self.left_others)},
+        }
+        return {
+            "format": FORMAT,
+            "begun_at": self.begun_at,
+            "erased_at": utc_text(erased_at),
+            "reason": self.reason,
+            "complete": self.is_complete,
+            "objects": self.objects,
+            "versions": self.versions,
+            "locked": {"count": self.locked, "until": self.locked_until and utc_text(self.locked_until)},
+            "unclear": self.unclear,
+            "records": sorted(self.records),
+            "replaces": sorted(self.replaces),
+            **({} if self.is_complete else unfinished),
+            "tool": TOOL,
+        }
+
+
+def unfinished_receipts(reader: Reader, mark: str) -> dict[str, Receipt]:
+    """Return the receipts, by key, of erasures of the same person or certificate that are not complete.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    found: dict[str, Receipt] = {}
+    replaced: set[str] = set()
+    for row in reader.list(ERASURES):
+        document = _read(reader, row.key)
+        replaced |= _texts(document.get("replaces"))
+        receipt = _unfinished(document)
+        if receipt is not None and receipt.mark == mark:
+            found[row.key] = receipt
+    return {key: receipt for key, receipt in found.items() if key not in replaced}
+
+
+def _read(reader: Reader, key: str) -> Document:
+    stored = reader.get(key)
+    try:
+        return {} if stored is None else from_json(stored.body, "a receipt")
+    except StoreError:
+        return {}
+
+
+def _unfinished(document: Document) -> Receipt | None:
+    left = document.get("left")
+    if document.get("complete") is not False or not isinstance(left, dict):
+        return None
+    return Receipt(
+        reason=str(document.get("reason")),
+        mark=str(document.get("mark")),
+        begun_at=str(document.get("begun_at")),
+        records=_texts(document.get("records")),
+        objects=_count(document.get("objects")),
+        versions=_count(document.get("versions")),
+        left_records=_texts(left.get("records")),
+        left_others=_texts(left.get("others")),
+    )
+
+
+def _texts(value: object) -> frozenset[str]:
+    items: Iterable[object] = value if isinstance(value, list) else ()
+    return frozenset(item for item in items if isinstance(item, str))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,1 +1,0 @@
-"""What `doctor` looks at and tries out in a bucket."""

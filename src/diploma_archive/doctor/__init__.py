@@ -1,0 +1,1 @@
+"""Looks at everything before the first run."""

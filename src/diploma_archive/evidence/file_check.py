@@ -1,0 +1,70 @@
+"""Are the files of one certificate what their names say? Those in quarantine too, with the notes beside them.
+
+Rule: no file is read twice, and what S3 has no checksum of is never called proven.
+"""
+
+from __future__ import annotations
+
+from diploma_archive.evidence.examination_result import Examined
+from diploma_archive.evidence.findings import FindingClass
+from diploma_archive.evidence.object_reading import FileState, Unread, read_file, read_text
+from diploma_archive.model.json_document import readable_or_empty
+from diploma_archive.store.objects import Listed
+from diploma_archive.store.reader import Reader
+
+
+class Files:
+    """What is known of the files of one certificate."""
+
+    def __init__(self, reader: Reader, found: Examined) -> None:
+        self._reader = reader
+        self._found = found
+        self._states: dict[str, FileState] = {}
+
+    def has_its_hash(self, row: Listed) -> bool:
+        """Return whether a file is known to have the bytes that its name says."""
+        name = row.key.rpartition("/")[2].partition(".")[0]
+        if row.key not in self._states:
+            state = read_file(self._reader, row, full=self._found.rules.full)
+            if isinstance(state, Unread):
+                self._states[row.key] = FileState(row.size, None, was_read=False)
+                self._found.add_unread(row.key, state, FindingClass.MISSING_FILE)
+                return False
+            self._states[row.key] = state
+            self._count(state)
+            if state.sha256 not in (None, name):
+                self._found.add(FindingClass.ALTERED_FILE, row.key, f"its bytes have the SHA-256 {state.sha256}")
+        return self._states[row.key].sha256 == name
+
+    def state(self, row: Listed) -> FileState:
+        """Return what is known of a file."""
+        self.has_its_hash(row)
+        return self._states[row.key]
+
+    def _count(self, state: FileState) -> None:
+        counts = self._found.counts
+        counts["files"] += 1
+        counts["bytes"] += state.size if state.was_read else 0
+        counts["not_proven"] += state.sha256 is None
+        counts["proven"] += state.sha256 is not None and not state.was_read
+
+    def check_quarantine(self) -> None:
+        """Check bytes and notes in quarantine."""
+        rows = self._found.unit.quarantine
+        for key, row in rows.items():
+            stem, _, ending = key.rpartition(".")
+            partner = f"{stem}.{'json' if ending == 'bin' else 'bin'}"
+            if ending == "bin":
+                self.has_its_hash(row)
+                if partner not in rows:
+                    self._found.add(
+                        FindingClass.ORPHAN_FILE, key, "there is no note beside it that says why it is here"
+                    )
+                continue
+            if partner not in rows:
+                self._found.add(FindingClass.MISSING_FILE, partner, f"{key} is about it", key)
+            text = read_text(self._reader, row)
+            if isinstance(text, Unread):
+                self._found.add_unread(key, text, FindingClass.MISSING_RECORD)
+            elif readable_or_empty(text.body).get("sha256") != stem.rpartition("/")[2]:
+                self._found.add(FindingClass.ALTERED_RECORD, key, "it is no note about the bytes beside it")

@@ -1,0 +1,1 @@
+"""What is asked of FrontCore for a run, with the fewest requests."""

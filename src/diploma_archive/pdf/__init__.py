@@ -1,0 +1,1 @@
+"""Is this a whole diploma file? Asked in a process of its own (DESIGN.md section 7)."""

@@ -1,0 +1,1 @@
+"""Compares what FrontCore has with what the archive holds."""

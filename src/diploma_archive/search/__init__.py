@@ -1,0 +1,1 @@
+"""Finds and shows what is archived."""

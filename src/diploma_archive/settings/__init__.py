@@ -1,0 +1,1 @@
+"""The settings of DESIGN.md section 10: read, checked once, and handed on."""

@@ -1,0 +1,157 @@
+"""Reads the settings of DESIGN.md section 10, checked once at the start; no value is ever echoed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from diploma_archive.errors import SettingsError
+from diploma_archive.settings.archive import ArchiveSettings, S3Access
+from diploma_archive.settings.frontcore import FrontCoreSettings
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one run."""
+
+    frontcore: FrontCoreSettings
+    archive: ArchiveSettings
+    s3: S3Access = field(default_factory=S3Access)
+
+    def at_rate(self, requests_per_second: float) -> Settings:
+        """Return the same settings with another rate, for a run that has leased a share of the account's."""
+        return replace(self, frontcore=self.frontcore.model_copy(update={"requests_per_second": requests_per_second}))
+
+
+def load_archive_settings(
+    archive: Mapping[str, Any] | None = None, s3: S3Access | None = None
+) -> tuple[ArchiveSettings, S3Access]:
+    """Read the settings of the bucket alone, for commands that do not ask FrontCore.
+
+    Args:
+        archive: all fields of `ArchiveSettings`, where a Prefect block has them.
+        s3: how to reach S3, likewise.
+
+    Raises:
+        SettingsError: a setting is missing or wrong; the text names it.
+    """
+    problems: list[str] = []
+    with _readable_env_file():
+        _hand_aws_names_to_boto3()
+        where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
+    if where is None:
+        raise _wrong_settings(problems, from_block=archive is not None)
+    return where, s3 or S3Access()
+
+
+def load_source_settings() -> FrontCoreSettings:
+    """Read the settings of FrontCore alone, for a command that looks at each part by itself.
+
+    Raises:
+        SettingsError: a setting is missing or wrong; the text names it.
+    """
+    problems: list[str] = []
+    with _readable_env_file():
+        source = _load(FrontCoreSettings, "FRONTCORE_", problems, None)
+    if source is None:
+        raise _wrong_settings(problems, from_block=False)
+    return source
+
+
+_MISSING_HINTS = {
+    "FRONTCORE_API_KEY": "is missing; set it to the API key of your FrontCore account",
+    "ARCHIVE_BUCKET": "is missing; set it to the name of your S3 bucket",
+}
+
+
+def load_settings(
+    frontcore: Mapping[str, Any] | None = None, archive: Mapping[str, Any] | None = None, s3: S3Access | None = None
+) -> Settings:
+    """Read the settings from the environment and `.env`, or from values that were kept elsewhere.
+
+    `AWS_*` names in `.env` are handed to boto3 through the environment where it does not have them yet,
+    because boto3 does not read `.env` itself.
+
+    Args:
+        frontcore: all fields of `FrontCoreSettings`, where a Prefect block has them.
+        archive: all fields of `ArchiveSettings`, likewise.
+        s3: how to reach S3, likewise.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        SettingsError: one or more settings are missing or wrong; the text names each of them.
+    """
+    problems: list[str] = []
+    with _readable_env_file():
+        _hand_aws_names_to_boto3()
+        source = _load(FrontCoreSettings, "FRONTCORE_", problems, frontcore)
+        where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
+    if source is None or where is None:
+        raise _wrong_settings(problems, from_block=bool(frontcore or archive))
+    return Settings(source, where, s3 or S3Access())
+
+
+@contextmanager
+def _readable_env_file() -> Iterator[None]:
+    try:
+        yield
+    except (UnicodeDecodeError, OSError):
+        raise SettingsError(
+            "the file .env cannot be read", fix="Save it as UTF-8 text, readable for this user"
+        ) from None
+
+
+def _wrong_settings(problems: list[str], *, from_block: bool) -> SettingsError:
+    place = "the Prefect block" if from_block else "the environment or in .env"
+    return SettingsError("; ".join(problems), fix=f"Put it right in {place} and start again")
+
+
+def _load(
+    kind: type[SettingsT], prefix: str, problems: list[str], values: Mapping[str, Any] | None
+) -> SettingsT | None:
+    try:
+        return kind(**values) if values is not None else kind()
+    except ValidationError as error:
+        problems.extend(setting_problems(error, prefix))
+        return None
+
+
+def setting_problems(error: ValidationError, prefix: str) -> list[str]:
+    """Return one sentence for each wrong setting in a pydantic error, naming settings and no values."""
+    return [_problem(dict(detail), prefix) for detail in error.errors(include_input=False, include_url=False)]
+
+
+def _problem(detail: dict[str, Any], prefix: str) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["loc"]:
+        name = f"{prefix}{detail['loc'][0]}".upper()
+    else:
+        field, _, message = message.partition(": ")
+        name = f"{prefix}{field}".upper()
+    if detail["type"] == "missing":
+        return f"{name} {_MISSING_HINTS.get(name, 'is missing')}"
+    if detail["type"] in ("int_parsing", "int_type", "int_from_float"):
+        return f"{name} must be a whole number"
+    if detail["type"] in ("float_parsing", "float_type"):
+        return f"{name} must be a number above 0, for example 4"
+    return f"{name} {message[0].lower()}{message[1:]}"
+
+
+def _hand_aws_names_to_boto3() -> None:
+    dotenv = Path(".env")
+    if dotenv.is_file():
+        for name, value in dotenv_values(dotenv).items():
+            if name.startswith("AWS_") and value:
+                os.environ.setdefault(name, value)

@@ -1,0 +1,119 @@
+"""Builds the S3 clients; the only place that knows boto3's configuration.
+
+Credentials, region and endpoint come from boto3's own chain (`AWS_ENDPOINT_URL_S3`, profiles, IAM roles).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from diploma_archive.settings.archive import ArchiveSettings, S3Access
+from diploma_archive.store.fast_path import FastPath, open_fast_path
+from diploma_archive.store.s3_errors import store_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+# A wrong endpoint is a mistake in the settings: it must show within ten seconds, so the first look is impatient
+# (2 x (3 + 1) s to connect or 2 x 4 s to read), and every later call is patient.
+FIRST_LOOK = {"connect_timeout": 3, "read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 2}}
+# "standard" has one purse of retries for a client: in an outage it is soon empty, and calls fail at once instead of
+# holding up a run that cannot get anything done; each success puts something back.
+PATIENT = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standard", "total_max_attempts": 5}}
+
+# What is written carries our own SHA-256 in any case. What is read is hashed here where that matters: a checksum that
+# botocore compares while reading would hide damaged bytes behind a connection error.
+CHECKS = {"response_checksum_validation": "when_required"}
+
+# At DEBUG they log every key and header, and certificate numbers and signatures are in those.
+TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
+
+
+def build_clients(concurrency: int, bucket: str, access: S3Access | None = None) -> tuple[S3Client, S3Client]:
+    """Return the impatient client for the first look at the bucket and the patient one for the work.
+
+    Raises:
+        StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
+    """
+    for name in TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+    try:
+        client = _maker(concurrency, access)
+        return client(**FIRST_LOOK), client(**PATIENT)
+    except (BotoCoreError, ValueError) as error:
+        raise store_error(error, bucket) from None
+
+
+@contextmanager
+def open_clients(where: ArchiveSettings, access: S3Access | None = None) -> Iterator[tuple[S3Client, S3Client]]:
+    """Give the two clients of `build_clients` for a bucket, closed afterwards.
+
+    Raises:
+        StoreError: boto3 cannot build a client from its environment.
+    """
+    impatient, client = build_clients(where.concurrency, where.bucket, access)
+    with closing(impatient), closing(client):
+        yield impatient, client
+
+
+def build_fast_path(client: S3Client, bucket: str, access: S3Access | None = None) -> FastPath | None:
+    """Return the short way to a bucket for a client of `build_clients`, or None where there is none.
+
+    Raises:
+        StoreError: boto3's credentials cannot be read.
+    """
+    try:
+        session = _session(access or S3Access())
+        ca_bundle = session._session.get_config_variable("ca_bundle")
+        return open_fast_path(client, bucket, session.get_credentials(), ca_bundle)
+    except BotoCoreError as error:
+        raise store_error(error, bucket) from None
+
+
+def build_presigner(bucket: str, access: S3Access | None = None) -> S3Client:
+    """Return a client whose links are signed with version 4, without which S3 refuses objects encrypted by KMS.
+
+    Raises:
+        StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
+    """
+    try:
+        return _maker(1, access)(signature_version="s3v4")
+    except (BotoCoreError, ValueError) as error:
+        raise store_error(error, bucket) from None
+
+
+def _maker(concurrency: int, access: S3Access | None) -> Callable[..., S3Client]:
+    session = _session(access or S3Access())
+    endpoint_url = access.endpoint_url if access else None
+    region = session.region_name or "us-east-1"
+    plain = session.client("s3", region_name=region, endpoint_url=endpoint_url)
+    host = urlsplit(plain.meta.endpoint_url).hostname or ""
+    plain.close()
+    # Virtual-hosted addressing needs DNS names per bucket, which only AWS is known to have.
+    addressing = {} if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else {"addressing_style": "path"}
+
+    def client(**options: object) -> S3Client:
+        config = Config(s3=addressing, max_pool_connections=concurrency + 2, **CHECKS, **options)  # type: ignore[arg-type]
+        return session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+
+    return client
+
+
+def _session(access: S3Access) -> boto3.session.Session:
+    key, secret, token = access.access_key_id, access.secret_access_key, access.session_token
+    return boto3.session.Session(
+        aws_access_key_id=key.get_secret_value() if key else None,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_session_token=token.get_secret_value() if token else None,
+        profile_name=access.profile,
+        region_name=access.region,
+    )

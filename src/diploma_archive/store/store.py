@@ -1,0 +1,209 @@
+"""Objects in the bucket: create-only writes that are compared with what was sent (DESIGN.md section 6).
+
+Rule: nothing is deleted (but checkpoints) and nothing is overwritten (but the cursor). Keys are relative to the prefix.
+Everything here is synchronous and safe to call from several threads; boto3 clients are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from diploma_archive.errors import IntegrityError, StoreError
+from diploma_archive.model.keys import CHECKPOINTS
+from diploma_archive.model.payload import Payload
+from diploma_archive.store.fast_path import ABSENT, FastPath
+from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_lock
+from diploma_archive.store.objects import Digest, Head, hex_of
+from diploma_archive.store.reader import Reader
+from diploma_archive.store.s3_errors import error_code, status_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
+
+JSON_TYPE = "application/json"
+PDF_TYPE = "application/pdf"
+BINARY_TYPE = "application/octet-stream"
+
+CONFLICT_TRIES = 6  # 409 ConditionalRequestConflict: botocore does not retry it, S3 says to
+_DIGEST_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
+
+
+class Created(Enum):
+    """What a create-only write found."""
+
+    NEW = "new"
+    SAME = "same"  # an object with our bytes was there, perhaps our own after a lost answer
+    OTHER = "other"  # an object with other bytes was there; it was left alone
+
+
+class Store(Reader):
+    """The objects below one prefix of one bucket, with create-only writes; the evidence is locked where `lock` says."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        prefix: str,
+        lock: ObjectLock | None = None,
+        fast_path: FastPath | None = None,
+    ) -> None:
+        super().__init__(client, bucket, prefix)
+        self._lock = lock
+        self._fast_path = None if lock else fast_path  # what is locked is locked by boto3
+
+    def check_lock(self) -> None:
+        """Check, where objects are to be locked, that the bucket can do it; warn where nobody could erase them.
+
+        Raises:
+            StoreError: it cannot, or S3 failed.
+        """
+        if self._lock is not None:
+            self._lock.warn()
+            with self._translated():
+                refuse_without_object_lock(self._client, self._bucket)
+
+    def compare(self, key: str, payload: Payload) -> Created | None:
+        """Return whether the object of this key has our bytes (SAME) or others (OTHER); None: there is none.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        found = self._fast_path.head(self._root + key) if self._fast_path else None
+        if found is ABSENT:
+            return None
+        head = found if isinstance(found, Head) else self.head(key)
+        return None if head is None else self._compare_with(head, key, payload)
+
+    def create(self, key: str, payload: Payload, content_type: str, *, look_first: bool = False) -> Created:
+        """Store an object unless one of this key exists, and compare what S3 holds with what was sent.
+
+        Args:
+            look_first: ask whether the key exists before the PUT, for servers that ignore `If-None-Match`.
+
+        Returns:
+            Whether our bytes are new, were there already, or other bytes were there and left alone.
+
+        Raises:
+            IntegrityError: S3 holds other bytes than were sent.
+            StoreError: S3 refused or failed.
+        """
+        if look_first:
+            found = self.compare(key, payload)
+            if found is not None:
+                return found
+        sent = self._fast_path.put(self._root + key, payload, content_type) if self._fast_path else None
+        if sent is not None:
+            self._check_stored(key, payload, dataclasses.replace(sent, size=payload.size))
+            return Created.NEW
+        with self._translated():
+            try:
+                answer = self._put(key, payload, content_type)
+            except ClientError as error:
+                if status_code(error) != 412:
+                    raise
+                found = self.compare(key, payload)
+                if found is None:
+                    raise StoreError(
+                        "an object that S3 said exists is gone again", fix="The next run tries again"
+                    ) from None
+                return found
+        self._check_stored(key, payload, _head_of(answer, payload))
+        return Created.NEW
+
+    def replace(self, key: str, body: bytes, etag: str | None) -> bool:
+        """Store an object if it still is the one with this ETag (None: if there is none yet).
+
+        Returns:
+            False where another run was faster; nothing was stored then.
+
+        Raises:
+            IntegrityError: S3 holds other bytes than were sent.
+            StoreError: S3 refused or failed.
+        """
+        payload = Payload.of(body)
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        with self._translated():
+            try:
+                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **payload.digests(), **condition)
+            except ClientError as error:
+                if status_code(error) in (404, 409, 412):
+                    # After a lost answer boto3's own retry meets what we just wrote.
+                    stored = self.get(key)
+                    return stored is not None and stored.body == body
+                raise
+        self._check_stored(key, payload, _head_of(answer, payload))
+        return True
+
+    def remove_checkpoint(self, key: str) -> None:
+        """Remove a part of a checkpoint: the one kind of object that goes again.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        if not key.startswith(CHECKPOINTS):
+            raise AssertionError("nothing but checkpoints is ever removed here")
+        with self._translated():
+            self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
+
+    def _put(self, key: str, payload: Payload, content_type: str) -> PutObjectOutputTypeDef:
+        for left in reversed(range(CONFLICT_TRIES)):
+            try:
+                return self._put_object(
+                    key,
+                    Body=payload.rewound(),
+                    ContentLength=payload.size,
+                    ContentType=content_type,
+                    IfNoneMatch="*",
+                    **payload.digests(),
+                )
+            except ClientError as error:
+                retried = status_code(error) == 409 or error_code(error) in _DIGEST_CODES
+                if not left or not retried:
+                    raise
+                time.sleep(0.05 * 2 ** (CONFLICT_TRIES - left))
+        raise AssertionError("the loop above returns or raises")
+
+    def _put_object(self, key: str, **arguments: Any) -> PutObjectOutputTypeDef:
+        lock = self._lock.put_arguments(key, datetime.now(UTC)) if self._lock else {}
+        try:
+            return self._client.put_object(Bucket=self._bucket, Key=self._root + key, **lock, **arguments)
+        except ClientError as error:
+            refusal = self._lock.refusal(error) if self._lock and lock else None
+            if refusal is not None:
+                raise refusal from None
+            raise
+
+    def _check_stored(self, key: str, payload: Payload, head: Head) -> None:
+        if self._compare_with(head, key, payload) is not Created.SAME:
+            raise IntegrityError(
+                "S3 holds other bytes than were sent; they are not counted as archived",
+                fix="Check the network and the S3 server; the next run tries again",
+            )
+
+    def _compare_with(self, head: Head, key: str, payload: Payload) -> Created:
+        """Return whether S3 holds our bytes: the cheapest proof that the server offers decides.
+
+        An ETag that is the body's MD5 is computed by the server from what it got. A checksum alone may be no more
+        than an echo of our header (moto), unless the ETag cannot be an MD5, as under KMS encryption.
+        """
+        if head.size != payload.size or head.sha256 not in (None, payload.sha256):
+            return Created.OTHER
+        proven = head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms"))
+        return Created.SAME if proven or self.digest(key) == Digest(payload.size, payload.sha256) else Created.OTHER
+
+
+def _head_of(answer: PutObjectOutputTypeDef, payload: Payload) -> Head:
+    return Head(
+        payload.size,
+        hex_of(answer.get("ChecksumSHA256"), answer.get("ETag", "")),
+        answer.get("ETag", "").strip('"'),
+        "",
+        answer.get("ServerSideEncryption", ""),
+    )

@@ -1,0 +1,166 @@
+"""What an S3 server really does with writes, tried out with probe objects that are removed again.
+
+Rule: only new objects below `doctor/` are written, and only those are removed. Where they may not be removed they stay,
+named for what they are; they are no part of the archive.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
+
+from diploma_archive.model.doctor_check import Check, from_error, not_asked, ok, problem, warning
+from diploma_archive.model.keys import DOCTOR
+from diploma_archive.model.payload import Payload
+from diploma_archive.store.s3_errors import status_code, store_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_BODY = b"diploma-archive doctor wrote this to see what the S3 server does. It is no part of the archive.\n"
+_OTHER_BODY = _BODY + b"This is the second try, which should have been refused.\n"
+_BROKEN = (BotoCoreError, ClientError, HTTPClientError, HTTPError, RecursionError)
+_CREATE_ONLY = {"IfNoneMatch": "*"}
+_NO_ETAG = '"00000000000000000000000000000000"'
+
+
+def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
+    """Yield what the server does with writes.
+
+    Args:
+        root: the archive's prefix with its slash, or nothing.
+    """
+    probe = _Probe(client, bucket, f"{root}{DOCTOR}{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}")
+    try:
+        first = probe.put("probe", _BODY, **Payload.of(_BODY).digests(), **_CREATE_ONLY)
+    except _BROKEN as error:
+        yield from_error("writing", store_error(error, bucket))
+        return
+    try:
+        yield ok("writing", "a probe object was stored")
+        yield from (look(probe, first) for look in (_conditional, _kept, _verified, _if_match))
+    finally:
+        removed = probe.remove()
+    yield removed
+
+
+@dataclass
+class _Probe:
+    client: S3Client
+    bucket: str
+    name: str
+    _stored: list[dict[str, str]] = field(default_factory=list)
+
+    def put(self, what: str, body: bytes, **arguments: Any) -> dict[str, Any]:
+        key = f"{self.name}-{what}.txt"
+        answer = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="text/plain", **arguments)
+        version = answer.get("VersionId")
+        self._stored.append({"Key": key, **({"VersionId": version} if version else {})})
+        return dict(answer)
+
+    def body(self, what: str) -> bytes:
+        answer = self.client.get_object(Bucket=self.bucket, Key=f"{self.name}-{what}.txt")
+        return bytes(answer["Body"].read())
+
+    def head(self, what: str) -> dict[str, Any]:
+        key = f"{self.name}-{what}.txt"
+        return dict(self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED"))
+
+    def remove(self) -> Check:
+        """Remove each version that was stored: a mere delete would leave it behind a marker."""
+        left = set()
+        for stored in self._stored:
+            try:
+                self.client.delete_object(Bucket=self.bucket, **stored)  # type: ignore[arg-type]
+            except _BROKEN:
+                left.add(stored["Key"])
+        if left:
+            return ok(
+                "probe objects", f"may not be removed with these credentials, and stay: {', '.join(sorted(left))}"
+            )
+        return ok("probe objects", "removed")
+
+
+def _conditional(probe: _Probe, _: dict[str, Any]) -> Check:
+    name = "conditional writes"
+    try:
+        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), **_CREATE_ONLY)
+    except _BROKEN as error:
+        if isinstance(error, ClientError) and status_code(error) == 412:
+            return ok(name, "a second create of the same object was refused")
+        return from_error(name, store_error(error, probe.bucket))
+    try:
+        kept = probe.body("probe") == _BODY
+    except _BROKEN as error:
+        return from_error(name, store_error(error, probe.bucket))
+    fix = "Let one run at a time write to this archive, or use a server that honours If-None-Match"
+    if kept:
+        return warning(name, "a second create was answered with success, and ignored", fix)
+    seen = "If-None-Match is silently ignored: a second create overwrote the first. The program looks before it writes"
+    return warning(name, seen, fix)
+
+
+def _kept(probe: _Probe, first: dict[str, Any]) -> Check:
+    name, wanted = "checksums kept", _sha256(_BODY)
+    try:
+        # Of the first version: the probe of conditional writes may have overwritten it.
+        checksums = [first.get("ChecksumSHA256")] if first.get("ChecksumSHA256") else []
+        if not checksums:
+            checksums = [found] if (found := probe.head("probe").get("ChecksumSHA256")) else []
+    except _BROKEN as error:
+        return from_error(name, store_error(error, probe.bucket))
+    if not checksums:
+        fix = "Nothing: the program compares the ETag, or reads back what it stored, at the cost of time"
+        return warning(name, "the server keeps no SHA-256 of an object", fix)
+    if checksums[0] not in (wanted, _sha256(_OTHER_BODY)):
+        return problem(name, "the server gives back another SHA-256 than was sent", "Do not use this server")
+    return ok(name, "the SHA-256 that was sent comes back")
+
+
+def _verified(probe: _Probe, _: dict[str, Any]) -> Check:
+    name, fix = "checksums verified", "Nothing: the program compares what is stored with what it sent, each time"
+    try:
+        if probe_is_refused(probe, "wrong-sha256", {"ChecksumSHA256": _sha256(_OTHER_BODY)}):
+            return ok(name, "bytes that do not fit their SHA-256 are refused")
+        if probe_is_refused(probe, "wrong-md5", {"ContentMD5": Payload.of(_OTHER_BODY).digests()["ContentMD5"]}):
+            return warning(name, "SHA-256 is not examined; the older Content-MD5 is, and the program sends both", fix)
+    except _BROKEN as error:
+        return from_error(name, store_error(error, probe.bucket))
+    return warning(name, "the server stores bytes that do not fit their checksum", fix)
+
+
+def probe_is_refused(probe: _Probe, what: str, digest: dict[str, str]) -> bool:
+    """Return whether a body under the digest of another one is refused; raises what else goes wrong."""
+    try:
+        probe.put(f"{what}-probe", _BODY, **digest, **_CREATE_ONLY)
+    except ClientError as error:
+        if status_code(error) != 400:
+            raise
+        return True
+    return False
+
+
+def _if_match(probe: _Probe, _: dict[str, Any]) -> Check:
+    name = "If-Match"
+    try:
+        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), IfMatch=_NO_ETAG)
+    except _BROKEN as error:
+        if isinstance(error, ClientError) and status_code(error) == 412:
+            return ok(name, "a replacement of what is there no more was refused")
+        if isinstance(error, ClientError) and status_code(error) in (401, 403):
+            return not_asked(name, "these credentials may overwrite nothing here, as it should be")
+        return from_error(name, store_error(error, probe.bucket))
+    fix = "Let one run at a time move the cursor of this account"
+    return warning(name, "is silently ignored: of two runs that end at one moment one moves the cursor back", fix)
+
+
+def _sha256(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")

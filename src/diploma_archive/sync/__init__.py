@@ -1,0 +1,1 @@
+"""Archives diplomas: a run, from the selection to its report."""

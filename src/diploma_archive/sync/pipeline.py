@@ -1,0 +1,307 @@
+"""The way of one diploma, from listing to index entry (DESIGN.md section 4); the only place with the order of effects.
+
+Rule: one diploma that fails never stops the others; a fatal error stops the run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from diploma_archive.archive.archive import Archive
+from diploma_archive.errors import (
+    DiplomaArchiveError,
+    Kind,
+    LinkRefusedError,
+    OddFileError,
+    SourceError,
+    StoreError,
+    unexpected,
+)
+from diploma_archive.frontcore.download import Download
+from diploma_archive.frontcore.source import FrontCore, Listing, Question
+from diploma_archive.listing.unit import Unit
+from diploma_archive.model.compact_table import CompactSet, digest64
+from diploma_archive.model.json_document import Document
+from diploma_archive.model.keys import IndexName, Place, certificate_segment, is_blank, serial_segment
+from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Outcome
+from diploma_archive.model.payload import Payload
+from diploma_archive.model.plan import History, plan
+from diploma_archive.model.quarantine_note import QuarantineNote
+from diploma_archive.model.record import ArchivedFile, Provenance, Status, build_record, tells_the_same
+from diploma_archive.model.revision import revision_of
+from diploma_archive.model.source_items import BadItem, Diploma
+from diploma_archive.pdf.checker import PdfChecker
+from diploma_archive.store.store import PDF_TYPE
+from diploma_archive.sync.planned_diploma import PlannedDiploma
+from diploma_archive.sync.recently_seen import RecentlySeen
+from diploma_archive.sync.run_errors import DuplicateFileError, UnlistedError
+from diploma_archive.sync.run_options import Options
+
+MAX_STORE_FAILURES = 3
+
+log = logging.getLogger("diploma_archive.sync.pipeline")
+
+
+@dataclass
+class Pipeline:
+    """Takes units through the steps of section 4."""
+
+    source: FrontCore
+    archive: Archive
+    options: Options
+    checker: PdfChecker
+    _files: RecentlySeen = field(default_factory=RecentlySeen)
+    _serials: RecentlySeen = field(default_factory=RecentlySeen)
+    _warned_serials: set[str] = field(default_factory=set)
+    _store_failures: int = 0  # in a row
+    _met: CompactSet = field(default_factory=CompactSet)
+    _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
+
+    async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
+        """Yield what happened to each diploma of one unit, or that it could not be listed.
+
+        Raises:
+            DiplomaArchiveError: only fatal ones: the run must stop.
+        """
+        with_diploma: set[int | None] = set()
+        try:
+            async for finding in self._archive_listing(unit.question(), with_diploma):
+                yield finding
+        except UnlistedError as error:
+            for participant_id in unit.participants or (None,):
+                yield Finding(UNLISTED, participant_id=participant_id, error=error.diagnostics())
+            return
+        # The same result as by participant: an enrolment that should have shown and did not is asked for itself.
+        for participant_id in unit.expected:
+            if participant_id not in with_diploma:
+                async for finding in self.archive_unit(Unit((participant_id,))):
+                    yield finding
+
+    async def _archive_listing(self, question: Question, with_diploma: set[int | None]) -> AsyncIterator[Finding]:
+        """Yield what happened to each diploma of one listing, but not what this run has dealt with already.
+
+        Raises:
+            UnlistedError: the listing cannot be had.
+        """
+        try:
+            first = listing = await self.source.diplomas(question)
+        except SourceError as error:
+            _reraise_fatal(error)
+            raise UnlistedError(error.what, fix=error.fix) from None
+        for item in first.items:
+            with_diploma.add(item.participant_id)
+            if not self._is_new(item):
+                continue
+            # What was listed again meanwhile, for a neighbour's refused link, is fresher.
+            fresh = item if listing is first or isinstance(item, BadItem) else listing.find(item.id) or item
+            finding, listing = await self._archive_item(question, fresh, listing)
+            yield finding
+
+    def _is_new(self, item: Diploma | BadItem) -> bool:
+        """Return whether this state of a diploma is met for the first time in this run, and remember it."""
+        if isinstance(item, BadItem):
+            return item.diploma_id is None or self.is_new(item.diploma_id, "unreadable")
+        return self.is_new(item.id, revision_of(item))
+
+    def is_new(self, diploma_id: int, revision: str) -> bool:
+        """Return whether a state of a diploma is met for the first time in this run, and remember it."""
+        key = digest64(diploma_id, revision)
+        known = key in self._met
+        self._met.add(key)
+        return not known
+
+    async def _archive_item(
+        self, question: Question, item: Diploma | BadItem, listing: Listing
+    ) -> tuple[Finding, Listing]:
+        if isinstance(item, BadItem):
+            error = Finding(Outcome.FAILED.value, item.diploma_id, item.participant_id, error=item.reason)
+            return error, listing
+        try:
+            try:
+                finding = await self._archive_diploma(item, listing)
+                self._store_failures = 0
+                return finding, listing
+            except LinkRefusedError:
+                listing = await self.source.diplomas(question)
+                relisted = listing.find(item.id)
+                if relisted is None:
+                    raise SourceError(
+                        "FrontCore refused the download link and does not list the diploma any more",
+                        fix="The next run tries again",
+                    ) from None
+                return await self._archive_diploma(relisted, listing), listing
+        except DiplomaArchiveError as error:
+            _reraise_fatal(error)
+            self._count_store_failure(error)
+            return _failed(item, error.diagnostics()), listing
+        except Exception as error:  # noqa: BLE001  a fault of ours must not cost the neighbours their archiving
+            return _failed(item, unexpected(error).diagnostics()), listing
+
+    async def _archive_diploma(self, diploma: Diploma, listing: Listing) -> Finding:
+        """Steps 2 to 7 of section 4, for one diploma at a time under one certificate number."""
+        place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
+        if self.archive.is_suppressed(diploma.user.id, place.certificate):
+            return Finding(SUPPRESSED)
+        self._warn_of_shared_serial(diploma, place)
+        revision = revision_of(diploma)
+        async with self._alone(place.certificate):
+            names = await self.archive.known(place.certificate, diploma.id, revision)
+            case = await self._plan(diploma, revision, listing, place, names)
+            if case.planned.write and await self.archive.complete_folder(place, names):
+                names = await self.archive.known(place.certificate, diploma.id, revision)
+                case = await self._plan(diploma, revision, listing, place, names)
+            if not case.planned.write:
+                completed = self.archive.completed(diploma.id, case.revision)
+                return (
+                    case.committed(completed.record, completed.sha256) if completed else case.finding(Outcome.UNCHANGED)
+                )
+            if diploma.is_withdrawn:
+                return await self._commit(case, file=None)
+            if self.options.dry_run:
+                self.source.check_link(diploma)
+                return await self._commit(case, file=None)
+            try:
+                file = await self._fetch(case)
+            except OddFileError as error:
+                same_as = error.same_as if isinstance(error, DuplicateFileError) else None
+                return case.finding(Outcome.QUARANTINED, error=error.diagnostics(), same_as=same_as)
+            if file is None:
+                return case.finding(Outcome.UNCHANGED, sha256=case.planned.known_sha256)
+            return await self._commit(case, file)
+
+    async def _plan(
+        self, diploma: Diploma, revision: str, listing: Listing, place: Place, names: list[IndexName]
+    ) -> PlannedDiploma:
+        """Decide what to do with a diploma, from what the index has of its certificate."""
+        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
+        force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
+        history = History.of(names, diploma.id)
+        wanted = history.worth_reading(revision, force=force)
+        entries = await self.archive.entries(place.certificate, wanted) if wanted else []
+        planned = plan(history, entries, revision, status, updated_at=diploma.updated_at, force=force)
+        return PlannedDiploma(diploma, listing, place, revision, planned, history.others)
+
+    async def _fetch(self, case: PlannedDiploma) -> ArchivedFile | None:
+        """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""
+        await self.archive.prepare()  # a bucket that cannot be written to must show before anything is downloaded
+        download = await self.source.download(case.diploma, case.listing)
+        try:
+            payload = Payload(download.file, download.sha256, download.md5, download.size)
+            try:
+                pages = await self._check(case, download)
+            except OddFileError as error:
+                await self.archive.put_quarantine(case.place.certificate, payload, self._note(case.diploma, error))
+                raise
+            key = case.place.pdf_key(download.sha256)
+            if case.planned.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
+                return None
+            await self.archive.put_pdf(case.place, payload)
+            return ArchivedFile(key, download.sha256, download.size, PDF_TYPE, pages)
+        finally:
+            download.close()
+
+    async def _check(self, case: PlannedDiploma, download: Download) -> int:
+        pages = await asyncio.to_thread(self.checker.check, download.file)
+        mine = case.place.certificate
+        certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
+        if certificate != mine:
+            raise DuplicateFileError(diploma_id, certificate)
+        owner = await self.archive.first_owner(mine, download.sha256)
+        if owner is not None:
+            raise DuplicateFileError(*owner)
+        return pages
+
+    async def _commit(self, case: PlannedDiploma, file: ArchivedFile | None) -> Finding:
+        """The last two of step 6, and step 7: record, index entry, outcome."""
+        ours = self._record(case, file, case.planned.generation)
+        record = await self.archive.put_record(case.place, ours)
+        if not tells_the_same(record, ours) or not await self._has_its_file(record, file):
+            # What lies under this name was damaged, or has lost its file: ours is written beside it.
+            ours = self._record(case, file, case.planned.generation + 1)
+            record = await self.archive.put_record(case.place, ours)
+        committed = await self.archive.put_index(case.place, record)
+        finding = case.committed(committed.record, committed.sha256)
+        if not case.others:
+            return finding
+        others = ", ".join(map(str, case.others))
+        return replace(
+            finding,
+            outcome=Outcome.CONFLICT.value,
+            error=f"the certificate number is also that of diploma {others}; both are archived.",
+            conflict=list(case.others),
+        )
+
+    def _count_store_failure(self, error: DiplomaArchiveError) -> None:
+        """Stop where S3 fails again and again: every further download would be in vain."""
+        if isinstance(error, StoreError) and error.kind is Kind.RETRIABLE:
+            self._store_failures += 1
+            if self._store_failures >= MAX_STORE_FAILURES:
+                raise StoreError(
+                    f"S3 failed {MAX_STORE_FAILURES} times in a row, the last time so: {error.what}",
+                    fix="Look at the state of the S3 service, then start again: it is free",
+                    kind=Kind.FATAL,
+                ) from None
+
+    def _record(self, case: PlannedDiploma, file: ArchivedFile | None, generation: int) -> Document:
+        return build_record(
+            case.diploma,
+            revision=case.revision,
+            generation=generation,
+            file=file,
+            supersedes=case.planned.supersedes,
+            conflict=case.others,
+            provenance=Provenance(self.source.base_url, case.listing.listed_at, self.options.run_id),
+            archived_at=datetime.now(UTC),
+            omit_fields=self.options.omit_fields,
+        )
+
+    async def _has_its_file(self, record: Document, ours: ArchivedFile | None) -> bool:
+        named = (record.get("file") or {}).get("key")
+        return ours is None or named == ours.key or (named is not None and await self.archive.holds_key(named))
+
+    def _note(self, diploma: Diploma, error: OddFileError) -> QuarantineNote:
+        return QuarantineNote(
+            diploma_id=diploma.id,
+            participant_id=diploma.participant_id,
+            user_id=None if {"user", "user.id"} & set(self.options.omit_fields) else diploma.user.id,
+            certificate_number=diploma.certificate_number,
+            reason=error.reason,
+            seen_at=datetime.now(UTC),
+            run_id=self.options.run_id,
+        )
+
+    def _warn_of_shared_serial(self, diploma: Diploma, place: Place) -> None:
+        if is_blank(diploma.serial):
+            return
+        certificate, first = self._serials.first_owner(place.serial, place.certificate, diploma.id)
+        if certificate != place.certificate and place.serial not in self._warned_serials:
+            self._warned_serials.add(place.serial)
+            log.warning("diplomas %s and %s share a serial; both are archived", first, diploma.id)
+
+    @asynccontextmanager
+    async def _alone(self, certificate: str) -> AsyncIterator[None]:
+        """One at a time under a certificate segment, so that a conflict within one run is always seen."""
+        lock, waiting = self._locks.setdefault(certificate, (asyncio.Lock(), []))
+        waiting.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting.pop()
+            if not waiting:
+                self._locks.pop(certificate, None)
+
+
+def _failed(diploma: Diploma, error: str) -> Finding:
+    certificate = certificate_segment(diploma.certificate_number, diploma.id)
+    return Finding(Outcome.FAILED.value, diploma.id, diploma.participant_id, certificate, error=error)
+
+
+def _reraise_fatal(error: DiplomaArchiveError) -> None:
+    if error.kind is Kind.FATAL:
+        raise error

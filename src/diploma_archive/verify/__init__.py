@@ -1,0 +1,1 @@
+"""Checks that the archive is whole and unaltered, and renews its index."""

@@ -1,0 +1,1 @@
+"""What is asked of other addresses than FrontCore and S3."""

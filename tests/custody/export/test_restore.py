@@ -1,0 +1,271 @@
+"""`restore`: an export becomes the archive that it was, key by key and byte by byte, and never overwrites anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diploma_archive.sandbox import LocalS3
+from tests.support.exports import bucket, export_here, last_json
+from tests.support.s3_proxy import Answer, S3Proxy, StripCondition
+from tests.support.world import Bucket, World, new_bucket
+
+ELSEWHERE = "other/place"
+
+
+@pytest.fixture
+def target(s3: LocalS3) -> Bucket:
+    """An empty, versioned bucket."""
+    return new_bucket(s3, prefix=ELSEWHERE)
+
+
+@pytest.fixture
+def bag(world: World, tmp_path: Path) -> Path:
+    """An export of the whole archive, of two runs."""
+    world.counts()
+    world.sandbox.reissue(12345, "2025-01-01 10:00:00", passed_note="corrected")
+    world.counts()
+    export_here(world, tmp_path / "bag", everything=True)
+    return tmp_path / "bag"
+
+
+def restore(world: World, source: Path, target: Bucket, **environment: str) -> tuple[int, dict[str, Any], str]:
+    """Run the command and return exit code, its JSON and what it said on stderr; there is never a traceback."""
+    where = {"ARCHIVE_BUCKET": target.name, "ARCHIVE_PREFIX": target.prefix, **environment}
+    done = world.command("restore", "--from", str(source), "--json", **where)
+    assert "Traceback" not in done.stderr
+    return done.returncode, last_json(done.stdout), done.stderr
+
+
+def held(target: Bucket) -> dict[str, bytes]:
+    """Return every object of the target."""
+    return {key: target.body(key) for key in target.keys_below()}
+
+
+def test_an_export_becomes_the_archive_that_it_was(world: World, bag: Path, target: Bucket) -> None:
+    """Same keys, same bytes, each written once; `verify --full --chain` finds nothing."""
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["differing"], answer["failed"], answer["is_part"]) == (0, 0, 0, False)
+    assert held(target) == bucket(world)
+    assert set(target.versions().values()) == {1}
+    done = world.command("verify", "--full", "--chain", ARCHIVE_BUCKET=target.name, ARCHIVE_PREFIX=target.prefix)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_restored_archive_is_worked_on_as_before(world: World, bag: Path, target: Bucket) -> None:
+    """The next run downloads nothing that is there, and its report goes on with the chain."""
+    restore(world, bag, target)
+    where = {"ARCHIVE_BUCKET": target.name, "ARCHIVE_PREFIX": target.prefix}
+    done = world.command("sync", "--all", "--json", **where)
+    assert (done.returncode, last_json(done.stdout)["unchanged"]) == (0, 6), done.stderr
+    (new,) = [key for key in target.keys_below("runs/") if last_json(done.stdout)["run_id"] in key]
+    assert {one["key"] for one in target.document(new)["previous"]} <= set(target.keys_below("runs/")) - {new}
+    assert target.document(new)["previous"]
+    done = world.command("verify", "--chain", **where)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_plain_export_is_restored_too(world: World, tmp_path: Path, target: Bucket) -> None:
+    """What was exported without bag files comes back as well, checked by `objects.jsonl`."""
+    world.counts()
+    export_here(world, tmp_path / "plain", "plain", everything=True)
+    assert restore(world, tmp_path / "plain", target)[0] == 0
+    assert held(target) == bucket(world)
+
+
+def test_chosen_diplomas_are_restored_as_a_part(world: World, tmp_path: Path, target: Bucket) -> None:
+    """A bag of one certificate becomes a small archive of its own, and that it is a part is said."""
+    world.counts()
+    export_here(world, tmp_path / "bag", certificates=frozenset({"ABC123456"}))
+    code, answer, _ = restore(world, tmp_path / "bag", target)
+    assert (code, answer["is_part"]) == (0, True)
+    assert held(target) == {key: body for key, body in bucket(world).items() if key in set(held(target))}
+
+
+def test_what_the_export_lacks_is_said(world: World, tmp_path: Path, target: Bucket) -> None:
+    """A bag from a damaged archive is restored as far as it goes, and that is not called complete."""
+    world.counts()
+    (pdf,) = [key for key in world.bucket.keys_below("diplomas/s-2024-SAFE-001/") if key.endswith(".pdf")]
+    world.bucket.client.delete_object(Bucket=world.bucket.name, Key=f"{world.bucket.prefix}/{pdf}")
+    assert export_here(world, tmp_path / "bag", everything=True).problems == 1
+    code, answer, _ = restore(world, tmp_path / "bag", target)
+    assert (code, answer["not_in_the_export"]) == (1, 1)
+    assert held(target) == bucket(world)
+
+
+def test_evidence_is_written_before_what_names_it(world: World, bag: Path, target: Bucket, proxy: S3Proxy) -> None:
+    """PDF, record, index, the rest, run reports: a restore that stops promises nothing without proof."""
+    code, _, _ = restore(world, bag, target, AWS_ENDPOINT_URL_S3=proxy.endpoint_url)
+    assert code == 0
+    order = [key.removeprefix(f"{ELSEWHERE}/") for key in proxy.written()]
+
+    def rank(key: str) -> int:
+        ranks = {"archive.json": 0, "certificates": 3, "state": 4, "runs": 5}
+        return ranks.get(key.split("/", 1)[0], 1 if key.endswith(".pdf") else 2)
+
+    assert [rank(key) for key in order] == sorted(rank(key) for key in order)
+    assert sorted(key for key in order if key.startswith("runs/")) == world.bucket.keys_below("runs/")
+
+
+@pytest.mark.parametrize("requests", [2, 7, 20, 40])
+@pytest.mark.parametrize("after", [True, False])
+def test_a_restore_that_was_cut_off_is_completed(
+    world: World, bag: Path, target: Bucket, proxy: S3Proxy, requests: int, after: bool
+) -> None:
+    """S3 goes away in the middle: that is no success; the same command brings the rest, and writes nothing twice."""
+    proxy.die(requests, after=after)
+    code, answer, _ = restore(world, bag, target, AWS_ENDPOINT_URL_S3=proxy.endpoint_url)
+    assert (code, answer.get("kind")) in ((1, None), (3, "fatal"))
+    code, answer, _ = restore(world, bag, target)
+    assert code == 0
+    assert held(target) == bucket(world)
+    assert set(target.versions().values()) == {1}
+
+
+def test_other_bytes_in_the_target_are_named_and_left_alone(world: World, bag: Path, target: Bucket) -> None:
+    """A key that holds something else by now is not overwritten."""
+    restore(world, bag, target)
+    (entry,) = target.keys_below("certificates/c-KRT507919/")
+    target.put(entry, b"{}")
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["differing"], [row["key"] for row in answer["not_restored"]]) == (1, 1, [entry])
+    assert target.body(entry) == b"{}"
+
+
+@pytest.mark.parametrize("content", ["another archive", "other things"])
+def test_a_target_that_is_not_empty_is_refused(world: World, bag: Path, target: Bucket, content: str) -> None:
+    """Two archives are never mixed, and a mistyped prefix fills nobody's folder."""
+    if content == "another archive":
+        target.put("archive.json", bucket(world)["archive.json"].replace(b"default", b"another"))
+    else:
+        target.put("photos/1.jpg", b"x")
+    before = held(target)
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert held(target) == before
+
+
+def damage(bag: Path, what: str) -> None:
+    """Damage a bag on its way."""
+    pdf, paper = bag / "data/diplomas/2024-SAFE-001_ABC123456.pdf", bag / "data/objects.jsonl"
+    if what == "flip":
+        body = pdf.read_bytes()
+        pdf.write_bytes(body[:99] + bytes([body[99] ^ 1]) + body[100:])
+    elif what == "delete":
+        pdf.unlink()
+    elif what == "add":
+        (bag / "data/.DS_Store").write_bytes(b"x")
+    elif what == "link":
+        shutil.copy(pdf, bag.parent / "outside.pdf")
+        pdf.unlink()
+        pdf.symlink_to(bag.parent / "outside.pdf")
+    elif what == "no manifest":
+        (bag / "manifest-sha256.txt").unlink()
+    elif what == "no bagit.txt":
+        (bag / "bagit.txt").unlink()
+    elif what == "binary manifest":
+        (bag / "manifest-sha256.txt").write_bytes(b"\xff\xfe\x00" * 50)
+    elif what == "outside":
+        text = paper.read_text().replace("diplomas/2024-SAFE-001_ABC123456.pdf", "../../outside.pdf")
+        paper.write_text(text)
+    elif what == "no papers":
+        paper.unlink()
+    else:
+        paper.write_text(paper.read_text() + "{}\n")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("flip", "delete", "add", "link", "no manifest", "no bagit.txt", "binary manifest", "outside", "no papers"),
+        "another line",
+    ],
+)
+def test_a_bag_that_was_damaged_on_its_way_writes_nothing(world: World, bag: Path, target: Bucket, what: str) -> None:
+    """Whatever happened to the bag: it is found before the first write, and the bad file is named."""
+    damage(bag, what)
+    code, answer, stderr = restore(world, bag, target)
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert held(target) == {}
+    assert len(stderr.splitlines()) == 1
+    if what in ("flip", "delete"):
+        assert "2024-SAFE-001_ABC123456.pdf" in answer["error"]
+    if what == "add":
+        assert ".DS_Store" in answer["error"]
+
+
+def forge(bag: Path, change: dict[str, Any]) -> None:
+    """Change a line of `objects.jsonl` of a plain export."""
+    paper = bag / "objects.jsonl"
+    lines = [json.loads(line) for line in paper.read_text().splitlines()]
+    lines[-1].update(change)
+    paper.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"file": "../../etc/passwd"},
+        {"file": "/etc/passwd"},
+        {"file": "objects/aa/\u0000"},
+        {"key": ""},
+        {"key": "x" * 1024},
+        {"key": "zz\ud800"},
+        {"key": "archive.json"},
+        {"key": None},
+        {"size": True},
+        {"sha256": "0" * 64},
+    ],
+    ids=ascii,
+)
+def test_a_forged_export_writes_nothing(world: World, tmp_path: Path, target: Bucket, change: dict[str, Any]) -> None:
+    """An export that was made by somebody else leads neither out of its folder nor into odd keys."""
+    world.counts()
+    export_here(world, tmp_path / "plain", "plain", everything=True)
+    forge(tmp_path / "plain", change)
+    code, answer, _ = restore(world, tmp_path / "plain", target)
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert held(target) == {}
+
+
+def test_what_is_no_export_is_wrong_usage(world: World, tmp_path: Path, target: Bucket) -> None:
+    """A folder of something else, none, or an unfinished export is exit code 2."""
+    world.counts()
+    export_here(world, tmp_path / "begun", everything=True)
+    (tmp_path / "begun/.unfinished").mkdir()
+    (tmp_path / "letters").mkdir()
+    for name in ("begun", "letters", "nowhere"):
+        code, answer, _ = restore(world, tmp_path / name, target)
+        assert (code, answer["kind"]) == (2, "usage")
+    assert held(target) == {}
+
+
+def test_one_object_that_cannot_be_stored_stops_no_other(
+    world: World, bag: Path, target: Bucket, proxy: S3Proxy
+) -> None:
+    """What S3 fails at is named; the same command brings it later."""
+    proxy.fault(Answer(503, "SlowDown"), method="PUT", key="c-KRT507919", times=None)
+    code, answer, _ = restore(world, bag, target, AWS_ENDPOINT_URL_S3=proxy.endpoint_url)
+    assert (code, answer["failed"]) == (1, 3)
+    assert restore(world, bag, target)[0] == 0
+    assert held(target) == bucket(world)
+
+
+def test_credentials_that_may_not_write_are_fatal(world: World, bag: Path, target: Bucket, proxy: S3Proxy) -> None:
+    """A missing permission is one sentence, not a list of every object."""
+    proxy.fault(Answer(403, "AccessDenied"), method="PUT", times=None)
+    code, answer, stderr = restore(world, bag, target, AWS_ENDPOINT_URL_S3=proxy.endpoint_url)
+    assert (code, answer["kind"], len(stderr.splitlines())) == (3, "fatal", 1)
+
+
+def test_servers_that_ignore_conditions_are_safe_too(world: World, bag: Path, target: Bucket, s3: LocalS3) -> None:
+    """Where `If-None-Match` means nothing, what is there is looked at before it is written."""
+    with S3Proxy(s3.endpoint_url) as proxy:
+        proxy.fault(StripCondition(), method="PUT", times=None)
+        for _ in range(2):
+            assert restore(world, bag, target, AWS_ENDPOINT_URL_S3=proxy.endpoint_url)[0] == 0
+    assert set(target.versions().values()) == {1}
