@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e scale-test shards bench lint lock wheel clean
+.PHONY: help install demo ui test custody e2e scale-test shards bench lint docs lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,10 @@ $(VENV)/bin/python:
 
 $(STAMP): requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the locked dependencies (once, one to three minutes) ..."
-	@$(BIN)/pip install $(PIP_FLAGS) --require-hashes --requirement requirements.lock
-	@$(BIN)/pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
+	@# Quiet unless it fails: pip warns of each index that it cannot reach, once a package.
+	@{ $(BIN)/pip install $(PIP_FLAGS) --require-hashes --requirement requirements.lock && \
+	   $(BIN)/pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable . ; } >$(VENV)/install.log 2>&1 || \
+	  { cat $(VENV)/install.log; exit 1; }
 	@touch $@
 
 install: $(STAMP) ## Make .venv with the locked dependencies and the package
@@ -32,7 +34,7 @@ ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl
 	@$(BIN)/python -m deployments.local.ui
 
 test: $(STAMP) ## Run the tests: rules, real servers, faults, rate, Prefect (under ten minutes on two cores)
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/property tests/contract tests/faults
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/property tests/contract tests/faults tests/compat
 	@# What measures a rate or starts a Prefect server has the machine for itself.
 	$(BIN)/python -m pytest tests/rate tests/orchestration
 
@@ -59,9 +61,12 @@ lint: $(STAMP) ## Check style, types and who imports whom
 	@! git grep -n "__import__(" -- src flows tasks  # which neither of the two sees
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deployments/compose.yaml
 
+docs: $(STAMP) ## Write the outputs in docs/commands.md anew, from the real commands
+	$(BIN)/python -m tests.support.command_docs
+
 wheel: $(STAMP) ## Build the wheel into dist/
 	@rm -rf dist
-	$(BIN)/pip wheel $(PIP_FLAGS) --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/pip wheel $(PIP_FLAGS) --no-deps --no-build-isolation --no-index --wheel-dir dist .
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install $(PIP_FLAGS) uv

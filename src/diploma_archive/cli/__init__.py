@@ -25,7 +25,10 @@ from diploma_archive.cli import (  # noqa: F401  each adds its commands to the p
     verify,
 )
 from diploma_archive.cli.app import app
+from diploma_archive.cli.help_text import show_switches_plainly
 from diploma_archive.cli.reporting import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError, say
+
+show_switches_plainly(app)
 
 
 def main() -> None:
