@@ -1,7 +1,7 @@
 """Two workers on one account and bucket, killed with SIGKILL again and again: what is left is always whole.
 
-Rule: `KILL_SECONDS` (default 60) is how long it goes on. Whenever a bucket has everything, or met ten kills, an empty
-one takes its place, so that the kills hit workers that have something to do.
+Rule: it goes on until `KILLS` (default 30) of them hit a worker at work, however long a busy machine takes for that.
+Whenever a bucket has everything, or met ten kills, an empty one takes its place, so that workers have something to do.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from tests.support.invariants import check_committed, check_written_once
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import Bucket, World, new_bucket
 
-KILL_SECONDS = float(os.environ.get("KILL_SECONDS", "60"))
+KILLS_AT_WORK = int(os.environ.get("KILLS", "30"))
+GIVE_UP_SECONDS = 900.0
 DIPLOMAS = 24
 LARGE_BYTES = 1_200_000  # more than stays in memory: a killed worker has it on the disk
 KILLS_PER_BUCKET = 10
 MIN_LIFE_SECONDS, MAX_LIFE_SECONDS = 0.5, 3.0
-SHORTEST_WORK_SECONDS, LONGEST_WORK_SECONDS = 0.05, 1.4  # after the first S3 request: Python takes a second to start
+SHORTEST_WORK_SECONDS, LONGEST_WORK_SECONDS = 0.05, 1.4  # after the first S3 request or PUT: Python starts slowly
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 
 
@@ -42,12 +43,14 @@ class Life:
     started: float
     lifetime_seconds: float
     work_seconds: float
+    works_from: frozenset[str]  # methods of S3 requests: the first of them starts the clock of `work_seconds`
     working_since: float | None = None
 
     def is_over(self, proxy: S3Proxy) -> bool:
         """Whether it is time to kill it."""
         now = time.monotonic()
-        if self.working_since is None and any(self.is_mine(one.headers) for one in list(proxy.requests)):
+        mine = (one for one in list(proxy.requests) if one.method in self.works_from and self.is_mine(one.headers))
+        if self.working_since is None and any(mine):
             self.working_since = now
         works_enough = self.working_since is not None and now - self.working_since >= self.work_seconds
         return works_enough or now - self.started >= self.lifetime_seconds
@@ -89,9 +92,10 @@ class Killer:
         )
         lifetime = self.chance.uniform(MIN_LIFE_SECONDS, MAX_LIFE_SECONDS)
         # One in five may be killed while it still starts; the others live until they have worked a moment.
-        lifetime = lifetime if self.chance.random() < 0.2 else MAX_LIFE_SECONDS + 5
+        lifetime = lifetime if self.chance.random() < 0.2 else GIVE_UP_SECONDS
         work = self.chance.uniform(SHORTEST_WORK_SECONDS, LONGEST_WORK_SECONDS)
-        self.lives.append(Life(name, process, time.monotonic(), lifetime, work))
+        works_from = frozenset({"PUT"} if self.chance.random() < 0.7 else {"GET", "HEAD", "PUT"})
+        self.lives.append(Life(name, process, time.monotonic(), lifetime, work, works_from))
 
     def look(self) -> None:
         """Kill those whose time has come; forget those that have ended."""
@@ -176,11 +180,12 @@ def test_kills_leave_nothing_broken(
     world = World(pairs, new_bucket(s3), proxy.environment(s3.environment()))
     killer = Killer(world, proxy, temporary)
     buckets: list[Bucket] = []
-    deadline = time.monotonic() + KILL_SECONDS
+    give_up_at = time.monotonic() + GIVE_UP_SECONDS
     try:
-        while time.monotonic() < deadline:
+        while killer.mid_run < KILLS_AT_WORK or not killer.children:
+            assert time.monotonic() < give_up_at, f"only {killer.mid_run} of {killer.kills} kills hit a worker at work"
             kills_before = killer.kills
-            while time.monotonic() < deadline and killer.kills - kills_before < KILLS_PER_BUCKET:
+            while time.monotonic() < give_up_at and killer.kills - kills_before < KILLS_PER_BUCKET:
                 while len(killer.lives) < 2:
                     killer.start()
                 time.sleep(0.02)
@@ -199,11 +204,9 @@ def test_kills_leave_nothing_broken(
     gone_by = time.monotonic() + 5
     while pdf_children(temporary) and time.monotonic() < gone_by:
         time.sleep(0.1)
-    assert killer.children, "no worker was killed while it had a process that checks PDFs"
     assert pdf_children(temporary) == [], "a process that checks PDFs outlived its worker"
     assert left_in(temporary) == [], "temporary files"
     for bucket in buckets:
         world.bucket = bucket
         check_the_end(world)
     assert left_in(temporary) == [], "temporary files"
-    assert killer.mid_run >= killer.kills / 2, "most kills must hit a worker at work"
