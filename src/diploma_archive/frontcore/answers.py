@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import httpx
 
 from diploma_archive.errors import KeyRefusedError, Kind, ListingError, SourceError
+from diploma_archive.frontcore.next_page import NOTHING_SAID, Following, read_following
+from diploma_archive.frontcore.paging import refusal
 
 MAX_ANSWER_BYTES = 8_000_000  # 250 participants are some 500 kB, a person's diplomas some 2 kB each
 MAX_VALUES = 300_000  # in one answer, roughly; 250 participants have some 15,000. Empty ones take memory, not bytes.
@@ -23,12 +26,21 @@ class ErrorAnswer(SourceError):  # noqa: N818  the answer is an error message; n
     """FrontCore answered `{"error": ...}`; whether that is fatal depends on what was asked."""
 
 
+class NoPageError(ListingError):
+    """There is no such page, or it has no body; whether that is the end of a list, `Paging` decides."""
+
+    def __init__(self, status: int) -> None:
+        error = refusal(status)
+        super().__init__(error.what, fix=error.fix)
+        self.status = status
+
+
 @dataclass(frozen=True)
 class ListAnswer:
-    """A list as it came, and the next page where the server names one."""
+    """A list as it came, and what the answer says of the pages after it."""
 
     items: list[Any]
-    next_page: int | None = None
+    following: Following = NOTHING_SAID
 
 
 async def read_json(response: httpx.Response) -> Any:
@@ -36,15 +48,41 @@ async def read_json(response: httpx.Response) -> Any:
 
     Raises:
         KeyRefusedError: status 401 or 403, or an error message that speaks of the key.
-        ErrorAnswer: another error message, whatever the status.
+        NoPageError: another status that refuses the request, or no body.
+        ErrorAnswer: another error message.
         ListingError: another status than 200, too large, or no JSON.
     """
     if response.status_code in (401, 403):
         refuse_key()
-    if response.status_code in (301, 302, 303, 307, 308, 404, 405):
+    if response.status_code in (301, 302, 303, 307, 308, 405):
         raise ListingError(
             f"FrontCore does not know this address (status {response.status_code})", fix="Check FRONTCORE_BASE_URL"
         )
+    body = await _read_body(response)
+    is_refused = response.status_code == 204 or 400 <= response.status_code < 500
+    if not body.strip() and (is_refused or response.status_code == 200):
+        raise NoPageError(response.status_code)
+    try:
+        answer = _parse(body, response.status_code)
+    except ListingError:
+        if is_refused:
+            raise NoPageError(response.status_code) from None
+        raise
+    if isinstance(answer, dict) and answer.get("error"):
+        if _SPEAKS_OF_THE_KEY.search(str(answer["error"])[:1000]):
+            refuse_key()
+        if is_refused:
+            raise NoPageError(response.status_code)
+        # The message itself is not passed on: nobody knows whose name is in it.
+        raise ErrorAnswer("FrontCore answered with an error message instead of a list")
+    if is_refused:
+        raise NoPageError(response.status_code)
+    if response.status_code != 200:
+        raise refusal(response.status_code)
+    return answer
+
+
+async def _read_body(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         raise ListingError("FrontCore answered in a compressed form that was not asked for")
     body = bytearray()
@@ -52,29 +90,35 @@ async def read_json(response: httpx.Response) -> Any:
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
             raise ListingError(f"FrontCore's answer is larger than {MAX_ANSWER_BYTES} bytes")
-    answer = _parse(bytes(body), response.status_code)
-    if isinstance(answer, dict) and answer.get("error"):
-        if _SPEAKS_OF_THE_KEY.search(str(answer["error"])[:1000]):
-            refuse_key()
-        # The message itself is not passed on: nobody knows whose name is in it.
-        raise ErrorAnswer("FrontCore answered with an error message instead of a list")
-    if response.status_code != 200:
-        raise ListingError(f"FrontCore refuses the request (status {response.status_code})")
-    return answer
+    return bytes(body)
 
 
-def read_list(answer: Any) -> ListAnswer:
-    """Return the list in an answer: a bare array, or `{"items": [...], "pagination": {...}}`.
+async def read_page(response: httpx.Response, page: int) -> ListAnswer:
+    """Return the list in an answer of the API, and what it says of the pages after this one.
 
     Raises:
-        ListingError: there is no list in it.
+        KeyRefusedError, NoPageError, ErrorAnswer, ListingError: as `read_json` and `read_list`.
+    """
+    answer = await read_json(response)
+    targets = {rel: link["url"] for rel, link in response.links.items() if rel and "url" in link}
+    return read_list(answer, page, links=targets, url=str(response.request.url))
+
+
+def read_list(answer: Any, page: int = 1, *, links: Mapping[str, str] | None = None, url: str = "") -> ListAnswer:
+    """Return the list in an answer: a bare array, or `{"items": [...], "pagination": {...}}`.
+
+    Args:
+        page, links, url: as `read_following` takes them.
+
+    Raises:
+        ListingError: there is no list in it, or nobody can tell what comes after it.
     """
     if isinstance(answer, list):
-        return ListAnswer(answer)
+        return ListAnswer(answer, read_following(answer, page, links=links, url=url))
     if isinstance(answer, dict) and isinstance(answer.get("items"), list):
         if str(answer.get("success", "ok")).lower() not in ("ok", "true", "1"):
             raise ListingError("FrontCore says that the request did not succeed")
-        return ListAnswer(answer["items"], _next_page(answer.get("pagination")))
+        return ListAnswer(answer["items"], read_following(answer, page, links=links, url=url))
     raise ListingError("FrontCore answered without a list")
 
 
@@ -89,13 +133,6 @@ def refuse_key() -> NoReturn:
 def fatal(error: SourceError, what: str) -> SourceError:
     """Return an error that stops the run, for what cannot be done without."""
     return type(error)(f"{what}: {error.what}", fix=error.fix, kind=Kind.FATAL)
-
-
-def _next_page(pagination: Any) -> int | None:
-    value = pagination.get("next_page") if isinstance(pagination, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _parse(body: bytes, status: int) -> Any:

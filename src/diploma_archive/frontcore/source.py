@@ -20,11 +20,12 @@ import httpx
 
 from diploma_archive.errors import ListingError, SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
-from diploma_archive.frontcore.answers import ErrorAnswer, fatal, read_json, read_list
+from diploma_archive.frontcore.answers import ErrorAnswer, ListAnswer, NoPageError, fatal, read_page
 from diploma_archive.frontcore.download import Download, read_download
 from diploma_archive.frontcore.link_policy import LinkPolicy
 from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
+from diploma_archive.frontcore.sweep import Page
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
 from diploma_archive.model.source_items import (
     BadItem,
@@ -91,6 +92,7 @@ class FrontCore:
     guard: AddressGuard
     transport: Transport
     bytes_downloaded: int = 0
+    second_look: int = 0  # rows of participants that only a further sweep through their list brought
     _named_fields: set[str] = field(default_factory=set)
 
     @property
@@ -107,32 +109,33 @@ class FrontCore:
         paging, bad_rows = Paging(), set[int]()
         while not paging.done:
             try:
-                answer = read_list(
-                    await self.transport.ask_api("participants", {**filters, **paging.next_parameters()}, read_json)
-                )
+                answer = await self._participants_page({**filters, **paging.next_parameters()}, paging.page)
+                page, rows, problems = _read_rows(answer, bad_rows)
+                new = paging.take(page)
+            except NoPageError as error:
+                try:
+                    paging.refused(error.status)
+                except ListingError as unclear:
+                    raise fatal(unclear, "the participants cannot be listed") from None
+                continue
             except SourceError as error:
                 raise fatal(error, "the participants cannot be listed") from None
-            rows: dict[int, Participant] = {}
-            digests: dict[int, str] = {}
-            problems: list[BadItem] = []
-            for raw in answer.items:
-                try:
-                    participant = read_item(Participant, raw)
-                except ListingError as error:
-                    # The server shows a row without a readable id again with the next page: it counts once.
-                    row = hash(repr(raw))
-                    if row not in bad_rows:
-                        bad_rows.add(row)
-                        problems.append(BadItem(None, None, error.diagnostics()))
-                else:
-                    rows.setdefault(participant.id, participant)
-                    digests.setdefault(participant.id, _digest(raw))
-            try:
-                new = paging.take(list(rows), answer.next_page, has_new_unreadable=bool(problems))
-            except ListingError as error:
-                raise fatal(error, "the participants cannot be listed") from None
             if new or problems:
-                yield ParticipantPage([row for key, row in rows.items() if key in new], problems, digests)
+                wanted = [row for key, (row, _) in rows.items() if key in new]
+                yield ParticipantPage(wanted, problems, {key: digest for key, (_, digest) in rows.items()})
+        log.info("participants were read by %s", paging.way)
+        self.second_look += paging.second_look
+        if paging.second_look:
+            log.info("a second look brought %s rows that had moved meanwhile", paging.second_look)
+        if paging.shortfall:
+            # What was read is archived; nobody knows about the rest, so the run is not green and its cursor stays.
+            yield ParticipantPage([], [BadItem(None, None, f"{paging.shortfall}.")])
+
+    async def _participants_page(self, parameters: Mapping[str, str | int], page: int) -> ListAnswer:
+        async def read(response: httpx.Response) -> ListAnswer:
+            return await read_page(response, page)
+
+        return await self.transport.ask_api("participants", parameters, read)
 
     async def diplomas(self, question: Question) -> Listing:
         """Return the diplomas of one enrolment or person, with links that live `link_ttl_seconds`.
@@ -142,29 +145,38 @@ class FrontCore:
             SourceError: this listing cannot be had.
         """
         sent_at, listed_at = math.inf, datetime.now(UTC)
+        page, claimed, last_page = 1, 0, 1
 
-        async def read(response: httpx.Response) -> object:
+        async def read(response: httpx.Response) -> ListAnswer:
             nonlocal sent_at
             # Counted from when the (first) request went out: no link is ever taken for younger than it is.
             sent_at = min(sent_at, response.request.extensions[SENT_AT])
-            return await read_json(response)
+            return await read_page(response, page)
 
         items: list[object] = []
-        page = 1
         while True:
             parameters = {**question.parameters(), "ttl": self.link_ttl_seconds, **({"page": page} if page > 1 else {})}
             try:
-                answer = read_list(await self.transport.ask_api("diplomas", parameters, read))
+                answer = await self.transport.ask_api("diplomas", parameters, read)
             except ErrorAnswer as error:
                 raise ListingError(error.what) from None
             items.extend(answer.items)
-            if not answer.next_page:
+            following = answer.following
+            claimed, last_page = max(claimed, following.total or 0), max(last_page, following.last_page or 0)
+            if following.page is None:
                 break
-            if answer.next_page <= page or not answer.items or page >= MAX_LISTING_PAGES:
+            if not answer.items or page >= MAX_LISTING_PAGES:
                 raise ListingError("FrontCore's listing of diplomas has no end")
-            page = answer.next_page
+            page = following.page
+        listed = [read_diploma(raw) for raw in items]
+        distinct = len({item.id for item in listed if isinstance(item, Diploma)})
+        distinct += sum(isinstance(item, BadItem) for item in listed)
+        if claimed > distinct:
+            raise ListingError(f"FrontCore says that there are {claimed} diplomas, and lists {distinct}")
+        if last_page > page:
+            raise ListingError(f"FrontCore says that there are {last_page} pages of diplomas, and names {page}")
         self._name_new_fields(items)
-        return Listing([read_diploma(raw) for raw in items], listed_at, sent_at + self.link_ttl_seconds)
+        return Listing(listed, listed_at, sent_at + self.link_ttl_seconds)
 
     def check_link(self, diploma: Diploma) -> httpx.URL:
         """Return the download link of a diploma as a URL that may be followed; send nothing.
@@ -209,6 +221,28 @@ class FrontCore:
             log.warning(
                 "FrontCore sends undocumented fields, which are not kept: %s", ", ".join(new[:MAX_NAMES_LOGGED])
             )
+
+
+def _read_rows(
+    answer: ListAnswer, bad_rows: set[int]
+) -> tuple[Page, dict[int, tuple[Participant, str]], list[BadItem]]:
+    """Return a page of participants: for the paging, by id with a digest of each row, and new rows without an id."""
+    rows: dict[int, tuple[Participant, str]] = {}
+    unreadable: set[int] = set()
+    problems: list[BadItem] = []
+    for raw in answer.items:
+        try:
+            participant = read_item(Participant, raw)
+        except ListingError as error:
+            # The server shows a row without a readable id again with the next page: it counts once.
+            row = hash(repr(raw))
+            unreadable.add(row)
+            if row not in bad_rows:
+                bad_rows.add(row)
+                problems.append(BadItem(None, None, error.diagnostics()))
+        else:
+            rows.setdefault(participant.id, (participant, _digest(raw)))
+    return Page(list(rows), answer.following, frozenset(unreadable)), rows, problems
 
 
 def _digest(raw: object) -> str:

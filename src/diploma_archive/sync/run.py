@@ -268,6 +268,10 @@ class Run:
             else:
                 self.cursor_after = moved
 
+    def _counts_of_report(self) -> dict[str, Any]:
+        counts = {name: value for name, value in self.counts().items() if name not in ("failures", "run_id")}
+        return counts | ({"second_look": self.source.second_look} if self.source.second_look else {})
+
     async def _write_report(self, status: str) -> None:
         """Write what happened under `runs/`; a run that could not begin to read the source leaves nothing behind."""
         try:
@@ -280,7 +284,7 @@ class Run:
                     scope=self.selection.scope.value,
                     force=self.options.force,
                     started_at=self.started_at,
-                    counts={name: value for name, value in self.counts().items() if name not in ("failures", "run_id")},
+                    counts=self._counts_of_report(),
                 )
         except DiplomaArchiveError as error:
             if status == "finished":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diploma_archive.frontcore.addresses import AddressGuard
+from diploma_archive.frontcore.answers import ListAnswer
 from diploma_archive.frontcore.link_policy import LinkPolicy
 
 POLICY = LinkPolicy(frozenset({("good.example", 443)}), allow_http=False)
@@ -20,7 +21,7 @@ class OneListTransport:
     async def ask_api(self, path, parameters, read):
         rows = [row for row in self.rows if int(row["n"]) > parameters.get("since_id", 0)]
         start = 2 * (parameters.get("page", 1) - 1)
-        return [{"id": row["id"]} for row in rows[start : start + 2]]
+        return ListAnswer([{"id": row["id"]} for row in rows[start : start + 2]])
 
 
 async def test_a_page_of_unreadable_rows_is_not_the_end():
