@@ -110,7 +110,18 @@ def plain(program: Program) -> None:
     school.render_anew = False
 
 
-SCENARIOS: dict[str, Callable[[Program], None]] = {"plain": plain}
+ODD_DATES = ("0000-00-00T00:00:00+00:00", "-0001-11-30 00:00:00", "1970-01-01 01:00:00", "9999-12-31 23:59:59", "never")
+
+
+def odd_dates(program: Program) -> None:
+    """Diplomas whose `deleted_at` holds no date: versions up to 0.1.0 took them for deleted."""
+    school = program.sandbox
+    for diploma_id, deleted_at in zip(sorted(school.diplomas)[-len(ODD_DATES) :], ODD_DATES, strict=True):
+        school.diplomas[diploma_id].deleted_at = deleted_at
+    program.run("sync", "--all")
+
+
+SCENARIOS: dict[str, Callable[[Program], None]] = {"plain": plain, "odd_dates": odd_dates}
 
 
 def new_school() -> Sandbox:
@@ -193,33 +204,59 @@ def check(name: str, file: Path) -> None:
         objects = unpack(client_of(environment), "old", file)
         SCENARIOS[name](NoProgram(school, environment))
         school.reset_counts()
-        program = Program(school, environment)
-        # A run was killed in it: a PDF may have no record, for good, and a record no index entry until the next pass.
-        found = program.answer("verify", "--full", "--chain")[1]["findings"]
-        that("nothing is damaged", {one["class"] for one in found} <= {"unindexed_record", "orphan_file"}, found)
-        left_over = [one for one in found if one["class"] == "orphan_file"]
-        code, counts = program.answer("sync", "--all")
-        that("a full pass is green", code == 0, counts)
-        that("nothing is downloaded again", school.requests["download"] == 0, counts)
-        code, counts = program.answer("sync")
-        that("a nightly run is green and archives nothing", (code, counts["archived"]) == (0, 0), counts)
-        code, counts = program.answer("sync", "--all", "--force")
-        downloads = school.requests["download"]
-        that("what was cut off goes on where it was", 0 < downloads < len(school.diplomas) - 20, downloads)
-        found = program.answer("verify", "--full", "--chain")[1]["findings"]
-        that("verify finds nothing new", found == left_over, found)
-        code, shown = program.answer("find", "--certificate", "ABC123456")
-        that("a diploma is found", (code, shown["diplomas"][0]["diploma_id"]) == (0, 12345), shown)
-        bag = f"{folder}/bag"
-        that("it is exported", program.answer("export", "--to", bag, "--all")[0] == 0, "")
-        copy = Program(school, {**environment, "ARCHIVE_BUCKET": "copy"})
-        that("and restored", copy.answer("restore", "--from", bag)[0] == 0, "")
-        found = copy.answer("verify", "--full", "--chain")[1]["findings"]
-        that("the copy is as sound", found == left_over, found)
+        CHECKS[name](Program(school, environment), Path(folder))
         kept = {key: body for key, body in objects.items() if not key.startswith("state/")}
         there = everything(client_of(environment), "old")
         that("what lay there lies there, byte for byte", kept.items() <= there.items(), "")
     sys.stdout.write(f"{file.name}: all of it is true\n")
+
+
+def check_plain(program: Program, folder: Path) -> None:
+    """Everything is known, what was cut off goes on, and the whole can be handed over."""
+    school = program.sandbox
+    # A run was killed in it: a PDF may have no record, for good, and a record no index entry until the next pass.
+    found = program.answer("verify", "--full", "--chain")[1]["findings"]
+    that("nothing is damaged", {one["class"] for one in found} <= {"unindexed_record", "orphan_file"}, found)
+    left_over = [one for one in found if one["class"] == "orphan_file"]
+    code, counts = program.answer("sync", "--all")
+    that("a full pass is green", code == 0, counts)
+    that("nothing is downloaded again", school.requests["download"] == 0, counts)
+    code, counts = program.answer("sync")
+    that("a nightly run is green and archives nothing", (code, counts["archived"]) == (0, 0), counts)
+    code, counts = program.answer("sync", "--all", "--force")
+    downloads = school.requests["download"]
+    that("what was cut off goes on where it was", 0 < downloads < len(school.diplomas) - 20, downloads)
+    found = program.answer("verify", "--full", "--chain")[1]["findings"]
+    that("verify finds nothing new", found == left_over, found)
+    code, shown = program.answer("find", "--certificate", "ABC123456")
+    that("a diploma is found", (code, shown["diplomas"][0]["diploma_id"]) == (0, 12345), shown)
+    hand_over(program, folder, left_over)
+
+
+def check_odd_dates(program: Program, folder: Path) -> None:
+    """What an earlier version took for withdrawn stays good, and is archived as issued by the next full pass."""
+    found = program.answer("verify", "--full", "--chain")[1]["findings"]
+    that("the records of the version before are good", found == [], found)
+    hand_over(program, folder, [])
+    code, counts = program.answer("sync", "--all")
+    that("they are archived as issued", (code, counts["archived"]) == (0, len(ODD_DATES)), counts)
+    code, counts = program.answer("sync", "--all")
+    that("once", (code, counts["archived"], counts["unchanged"]) == (0, 0, 40), counts)
+    found = program.answer("verify", "--full", "--chain")[1]["findings"]
+    that("verify finds nothing", found == [], found)
+
+
+def hand_over(program: Program, folder: Path, left_over: list[dict[str, Any]]) -> None:
+    """Export the archive and restore it elsewhere."""
+    bag = str(folder / "bag")
+    that("it is exported", program.answer("export", "--to", bag, "--all")[0] == 0, "")
+    copy = Program(program.sandbox, {**program.environment, "ARCHIVE_BUCKET": "copy"})
+    that("and restored", copy.answer("restore", "--from", bag)[0] == 0, "")
+    found = copy.answer("verify", "--full", "--chain")[1]["findings"]
+    that("the copy is as sound", found == left_over, found)
+
+
+CHECKS: dict[str, Callable[[Program, Path], None]] = {"plain": check_plain, "odd_dates": check_odd_dates}
 
 
 def that(claim: str, is_true: bool, seen: object) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +31,8 @@ from diploma_archive.model.source_items import (
     BadItem,
     Diploma,
     Participant,
+    SourceModel,
+    odd_dates,
     read_diploma,
     read_item,
     undocumented_fields,
@@ -94,6 +96,7 @@ class FrontCore:
     bytes_downloaded: int = 0
     second_look: int = 0  # rows of participants that only a further sweep through their list brought
     _named_fields: set[str] = field(default_factory=set)
+    _odd_dates: set[str] = field(default_factory=set)
 
     @property
     def requests(self) -> int:
@@ -122,6 +125,7 @@ class FrontCore:
                 raise fatal(error, "the participants cannot be listed") from None
             if new or problems:
                 wanted = [row for key, (row, _) in rows.items() if key in new]
+                self._name_odd_dates("participant", wanted)
                 yield ParticipantPage(wanted, problems, {key: digest for key, (_, digest) in rows.items()})
         log.info("participants were read by %s", paging.way)
         self.second_look += paging.second_look
@@ -176,6 +180,7 @@ class FrontCore:
         if last_page > page:
             raise ListingError(f"FrontCore says that there are {last_page} pages of diplomas, and names {page}")
         self._name_new_fields(items)
+        self._name_odd_dates("diploma", listed)
         return Listing(listed, listed_at, sent_at + self.link_ttl_seconds)
 
     def check_link(self, diploma: Diploma) -> httpx.URL:
@@ -211,6 +216,14 @@ class FrontCore:
         download = await self.transport.follow_link(url, listing.links_die_at, read)
         self.bytes_downloaded += download.size
         return download
+
+    def _name_odd_dates(self, what: str, items: Iterable[SourceModel | BadItem]) -> None:
+        """Log the names of date fields that hold no date that can be read, once a run each."""
+        for item in items:
+            for name in odd_dates(item) if isinstance(item, SourceModel) else ():
+                if f"{what}.{name}" not in self._odd_dates:
+                    self._odd_dates.add(f"{what}.{name}")
+                    log.warning("FrontCore sends a %s whose %s is no date; it is taken for none", what, name)
 
     def _name_new_fields(self, items: list[object]) -> None:
         """Log the names of undocumented fields, once a run: they are dropped, and somebody should know."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import IndexName
 from diploma_archive.model.record import Status, current_entry
+from diploma_archive.model.source_time import to_source_time
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ class History:
         """Return the newest generation of a revision, 0 where it is not known."""
         return max((name.generation for name in self.mine if name.revision == revision), default=0)
 
-    def worth_reading(self, revision: str, *, force: bool) -> tuple[IndexName, ...]:
-        """Return the entries that must be read to plan: none in the steady run of a diploma with one revision."""
+    def worth_reading(self, *, force: bool) -> tuple[IndexName, ...]:
+        """Return the entries that must be read to plan: none in the steady run of a diploma with one revision.
+
+        Args:
+            force: also that one: it is downloaded again, or an earlier version may have archived it as withdrawn.
+        """
         revisions = {name.revision for name in self.mine}
         return self.mine if force or len(revisions) > 1 else ()
 
@@ -86,5 +91,6 @@ def plan(
 
 def _is_older(current: Document, updated_at: str | None) -> bool:
     """Return whether a run that had listed an older state was the last one to archive: the newer one must follow."""
-    archived = current.get("source_updated_at")
-    return bool(archived and updated_at and str(archived) < updated_at)
+    archived, listed = current.get("source_updated_at"), to_source_time(updated_at)
+    before = to_source_time(archived) if isinstance(archived, str) else None
+    return before is not None and listed is not None and before < listed

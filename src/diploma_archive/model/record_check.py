@@ -100,10 +100,13 @@ def _misfit(key: str, record: Document) -> str | None:
         return "it does not say all that it must of its source"
     if not _UTC.fullmatch(record["archived_at"]) or not isinstance(record["run_id"], str):
         return "it does not say when and by which run it was archived"
-    withdrawn = Diploma.model_construct(id=record["diploma_id"], deleted_at=record["source"]["deleted_at"]).is_withdrawn
-    if record["status"] != ("withdrawn" if withdrawn else "issued"):
+    listed = Diploma.model_construct(id=record["diploma_id"], deleted_at=record["source"]["deleted_at"])
+    statuses = {"withdrawn" if listed.is_withdrawn else "issued"}
+    if listed.was_once_taken_for_withdrawn:
+        statuses.add("withdrawn")
+    if record["status"] not in statuses:
         return "its status does not fit its date of deletion"
-    return _file_problem(record["file"], place, withdrawn=withdrawn)
+    return _file_problem(record["file"], place, withdrawn=record["status"] == "withdrawn")
 
 
 def _file_problem(file: Document | None, place: Place, *, withdrawn: bool) -> str | None:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from diploma_archive.errors import ListingError
 from diploma_archive.model.coercion import coerce_flag, coerce_id, coerce_text, or_none
+from diploma_archive.model.source_time import NO_DATE, read_source_date
 
 
 def _empty_object(value: object) -> object:
@@ -151,8 +152,13 @@ class Diploma(SourceModel):
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether the source says that this diploma was deleted; a zero date is MySQL's way to say no."""
-        return bool((self.deleted_at or "").strip("0-: \t\r\n"))
+        """Return whether the source says that this diploma was deleted: with a date that can be read."""
+        return read_source_date(self.deleted_at).moment is not None
+
+    @property
+    def was_once_taken_for_withdrawn(self) -> bool:
+        """Return whether earlier versions took a zero or odd date for a deletion: their record may say so."""
+        return not self.is_withdrawn and bool((self.deleted_at or "").strip("0-: \t\r\n"))
 
     def __repr__(self) -> str:
         return f"<Diploma {self.id}>"
@@ -176,8 +182,11 @@ class Participant(SourceModel):
 
     @property
     def surely_has_no_certificate(self) -> bool:
-        """Return whether the source says that no certificate was issued, with an explicit null."""
-        return self.certificate_issued_at is None
+        """Return whether the source says that no certificate was issued, with an explicit null or a zero date."""
+        issued_at = self.certificate_issued_at
+        if isinstance(issued_at, str) and issued_at.strip():
+            return read_source_date(issued_at) == NO_DATE
+        return issued_at is None
 
     @property
     def person_id(self) -> int | None:
@@ -192,6 +201,8 @@ class Participant(SourceModel):
 
 ItemT = TypeVar("ItemT", bound=SourceModel)
 
+PLAIN_ZERO_DATES = ("0000-00-00", "0000-00-00 00:00:00")
+
 
 @dataclass(frozen=True)
 class BadItem:
@@ -200,6 +211,18 @@ class BadItem:
     diploma_id: int | None
     participant_id: int | None
     reason: str
+
+
+def odd_dates(item: SourceModel) -> Iterator[str]:
+    """Yield the dotted names of the date fields of an item that hold something, and no date that can be read.
+
+    MySQL's plain zero date is so usual that it is not odd.
+    """
+    for name in ("created_at", "updated_at", "result_updated_at", "deleted_at", "certificate_issued_at"):
+        value = getattr(item, name, None)
+        text = value.strip() if isinstance(value, str) else ""
+        if text and text not in PLAIN_ZERO_DATES and read_source_date(text).moment is None:
+            yield name
 
 
 def read_item(kind: type[ItemT], raw: object) -> ItemT:

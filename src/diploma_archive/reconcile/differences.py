@@ -92,20 +92,22 @@ class Listed:
     revision: str
     status: Status
     updated_at: str | None = None
+    was_once_taken_for_withdrawn: bool = False
 
     @classmethod
     def of(cls, diploma: Diploma) -> Listed:
         """Return what is to be compared of a diploma."""
         place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
         status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
-        return cls(diploma.id, place, revision_of(diploma), status, diploma.updated_at)
+        misread = diploma.was_once_taken_for_withdrawn
+        return cls(diploma.id, place, revision_of(diploma), status, diploma.updated_at, misread)
 
     def needs(self, held: Held) -> tuple[IndexName, ...]:
         """Return the index entries that `compared` needs: none of a diploma that is known in just this revision."""
         history = History.of(held.names, self.diploma_id)
         if self.status == "withdrawn" and not history.generation_of(self.revision):
             return history.mine
-        return history.worth_reading(self.revision, force=False)
+        return history.worth_reading(force=self.was_once_taken_for_withdrawn)
 
     def compared(self, held: Held, entries: Sequence[Document], *, known_elsewhere: bool) -> Verdict:
         """Return how the diploma differs from what the archive holds.

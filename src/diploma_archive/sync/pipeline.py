@@ -181,7 +181,7 @@ class Pipeline:
         status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
         force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
         history = History.of(names, diploma.id)
-        wanted = history.worth_reading(revision, force=force)
+        wanted = history.worth_reading(force=force or diploma.was_once_taken_for_withdrawn)
         entries = await self.archive.entries(place.certificate, wanted) if wanted else []
         planned = plan(history, entries, revision, status, updated_at=diploma.updated_at, force=force)
         return PlannedDiploma(diploma, listing, place, revision, planned, history.others)

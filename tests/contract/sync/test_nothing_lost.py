@@ -189,3 +189,27 @@ def test_a_zero_date_is_no_deletion(world: World) -> None:
     """MySQL's zero date in `deleted_at` says that the diploma was not deleted."""
     world.sandbox.overrides[12345] = {"deleted_at": "0000-00-00 00:00:00"}
     assert world.counts(participants="987654") == {"archived": 1}
+
+
+@pytest.mark.parametrize(
+    ("deleted_at", "is_named"),
+    [
+        ("0000-00-00 00:00:00", False),
+        ("0000-00-00T00:00:00+00:00", True),
+        ("0000-00-00 00:00:00.000000", True),
+        ("-0001-11-30 00:00:00", True),
+        ("0001-01-01 00:00:00", True),
+        ("1970-01-01 00:00:00", True),
+        ("9999-12-31 23:59:59", True),
+        ("never", True),
+    ],
+)
+def test_no_date_is_no_deletion(world: World, deleted_at: str, is_named: bool) -> None:
+    """A `deleted_at` that holds no date: archived as issued, with its PDF, and the field is named once."""
+    for diploma in world.sandbox.diplomas.values():
+        diploma.deleted_at = deleted_at
+    done = world.command("sync", "--all", "--json")
+    assert (done.returncode, json.loads(done.stdout.splitlines()[-1])["archived"]) == (0, 6)
+    assert done.stderr.count("deleted_at is no date") == is_named
+    assert {record["status"] for record in world.bucket.records()} == {"issued"}
+    assert world.command("verify", "--full").returncode == 0

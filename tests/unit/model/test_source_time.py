@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from diploma_archive.model.source_time import read_filter_time, to_source_time
+from diploma_archive.model.source_time import NO_DATE, ODD_DATE, read_filter_time, read_source_date, to_source_time
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,34 @@ def test_only_the_two_forms_of_the_filter_pass(text, expected):
 def test_a_filter_time_has_four_digits_of_a_year():
     """What passes is in the documented form yyyy-mm-dd."""
     assert read_filter_time("0999-01-01") in (None, "0999-01-01")
+
+
+ZERO_DATES = [
+    *("0000-00-00", "0000-00-00 00:00:00", "0000-00-00T00:00:00+00:00", "0000-00-00 00:00:00.000000", "0", "00:00:00"),
+    *("0000-00-00T00:00:00Z", "-0001-11-30 00:00:00", "-0001-11-30T00:00:00+00:43", "0000-01-01 00:00:00"),
+    *("0001-01-01", "0001-01-01 00:00:00", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", " 0000-00-00 "),
+    *("1970-01-01", "1970-01-01 00:00:00", "1970-01-01 01:00:00", "1970-01-01T00:00:00Z", "1970-01-01T01:00:00+01:00"),
+    *("1970-01-01T00:00:00+01:00", "1970-01-01 00:00:00.000000", "1969-12-31T19:00:00-05:00", "", None),
+]
+ODD_DATES = ["never", "null", "2024-02-30", "15.03.2024", "9999-12-31 23:59:59", "0001-02-03", "1234", "true", "\ud800"]
+
+
+@pytest.mark.parametrize("raw", ZERO_DATES, ids=repr)
+def test_a_zero_date_is_none(raw):
+    """Databases and libraries write "no date" in many ways; none of them is a moment, and none is odd."""
+    assert read_source_date(raw) == NO_DATE
+
+
+@pytest.mark.parametrize("raw", ODD_DATES, ids=repr)
+def test_an_odd_date_is_neither(raw):
+    """What is no date and no "none" decides nothing."""
+    assert read_source_date(raw) == ODD_DATE
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["1970-01-01 00:00:01", "1970-01-02", "1970-01-01 02:00:00", "1970-01-01T03:00:00Z", "2029-01-01", "1900-01-01"],
+)
+def test_a_date_near_a_zero_date_is_a_date(raw):
+    """Only the epoch itself is none."""
+    assert read_source_date(raw).moment is not None
