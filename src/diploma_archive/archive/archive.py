@@ -18,7 +18,7 @@ from diploma_archive.archive.commit import Committed, name_of, put_index_entry, 
 from diploma_archive.archive.cursor_object import move_cursor, stored_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.index_repair import index_records, unindexed_in, unindexed_records
-from diploma_archive.archive.previous_reports import previous_reports
+from diploma_archive.archive.previous_reports import last_full_pass, previous_reports
 from diploma_archive.archive.quarantine import QuarantineNotes, put_quarantine
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.errors import IntegrityError, Kind, StoreError
@@ -230,6 +230,10 @@ class Archive:
     async def previous_reports(self) -> list[dict[str, str]]:
         """Return the reports that the next one must name, as `key` and `sha256`."""
         return await self._run(lambda: previous_reports(self._store))
+
+    async def last_full_pass(self) -> datetime | None:
+        """Return when the last full pass that finished began, or None where there was none."""
+        return await self._run(lambda: last_full_pass(self._store))
 
     def checkpoint(self, selection: str) -> CheckpointFolder:
         """Return where runs over a selection (a digest of it) write down what they have done."""

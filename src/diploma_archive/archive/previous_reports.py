@@ -7,6 +7,8 @@ same report; the next one names both.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from datetime import datetime
 
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import RUNS
@@ -14,6 +16,7 @@ from diploma_archive.store.reader import Reader
 
 LATEST_LOOKED_AT = 10  # as many runs may end at the same moment without a gap in the chain
 _START_BYTES = 65_536  # the head of a report, before its outcomes
+FULL, FINISHED = "full", "finished"  # `scope` and `status` of such a report
 _OUTCOMES = b'"outcomes": ['
 
 
@@ -29,6 +32,20 @@ def previous_reports(reader: Reader) -> list[dict[str, str]]:
     }
     ends = [(row.key, reader.digest(row.key)) for row in latest if row.key not in named]
     return [{"key": key, "sha256": digest.sha256} for key, digest in ends if digest is not None]
+
+
+def last_full_pass(reader: Reader) -> datetime | None:
+    """Return when the last full pass that finished began, by its run report, or None where there was none.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    for key in sorted((row.key for row in reader.list(RUNS)), reverse=True):
+        head = read_head(reader.get_start(key, _START_BYTES) or b"")
+        if (head.get("scope"), head.get("status")) == (FULL, FINISHED):
+            with suppress(TypeError, ValueError):
+                return datetime.fromisoformat(head["started_at"])
+    return None
 
 
 def read_head(start: bytes) -> Document:

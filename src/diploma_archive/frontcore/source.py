@@ -27,6 +27,7 @@ from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
 from diploma_archive.frontcore.sweep import Page
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
+from diploma_archive.model.header_date import header_date
 from diploma_archive.model.source_items import (
     BadItem,
     Diploma,
@@ -94,6 +95,7 @@ class FrontCore:
     guard: AddressGuard
     transport: Transport
     bytes_downloaded: int = 0
+    answered_at: datetime | None = None  # the `Date` of FrontCore's first answer: its clock, and not ours
     second_look: int = 0  # rows of participants that only a further sweep through their list brought
     _named_fields: set[str] = field(default_factory=set)
     _odd_dates: set[str] = field(default_factory=set)
@@ -127,7 +129,8 @@ class FrontCore:
                 wanted = [row for key, (row, _) in rows.items() if key in new]
                 self._name_odd_dates("participant", wanted)
                 yield ParticipantPage(wanted, problems, {key: digest for key, (_, digest) in rows.items()})
-        log.info("participants were read by %s", paging.way)
+        # By `since_id` is what is documented: nobody needs to hear of it on a usual night.
+        log.log(logging.DEBUG if paging.way == "since_id" else logging.INFO, "participants were read by %s", paging.way)
         self.second_look += paging.second_look
         if paging.second_look:
             log.info("a second look brought %s rows that had moved meanwhile", paging.second_look)
@@ -137,6 +140,7 @@ class FrontCore:
 
     async def _participants_page(self, parameters: Mapping[str, str | int], page: int) -> ListAnswer:
         async def read(response: httpx.Response) -> ListAnswer:
+            self._note_date(response)
             return await read_page(response, page)
 
         return await self.transport.ask_api("participants", parameters, read)
@@ -155,6 +159,7 @@ class FrontCore:
             nonlocal sent_at
             # Counted from when the (first) request went out: no link is ever taken for younger than it is.
             sent_at = min(sent_at, response.request.extensions[SENT_AT])
+            self._note_date(response)
             return await read_page(response, page)
 
         items: list[object] = []
@@ -216,6 +221,9 @@ class FrontCore:
         download = await self.transport.follow_link(url, listing.links_die_at, read)
         self.bytes_downloaded += download.size
         return download
+
+    def _note_date(self, response: httpx.Response) -> None:
+        self.answered_at = self.answered_at or header_date(response.headers.get("Date"))
 
     def _name_odd_dates(self, what: str, items: Iterable[SourceModel | BadItem]) -> None:
         """Log the names of date fields that hold no date that can be read, once a run each."""

@@ -5,7 +5,8 @@ Rule: a person with several enrolments is asked for once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_SEEN = 5_000  # rows that the cursor remembers; more changed in a day means a change of everything
 FRESH = timedelta(hours=1)  # changed so shortly before the run, or during it: clocks differ
+log = logging.getLogger("diploma_archive.listing")
 BATCH_SIZE = 50  # participants; some ten seconds of work at 5 requests a second
 
 
@@ -68,9 +70,16 @@ class Batch:
 
 @dataclass
 class Reading:
-    """What a run has read of the participants so far."""
+    """What a run has read of the participants so far.
+
+    `latest` is when it began by FrontCore's clock (naive, Europe/Oslo): `newest` never lies beyond it, however far
+    ahead a row is dated.
+    """
 
     participants: int = 0
+    latest: datetime = datetime.max  # noqa: DTZ901  naive, as FrontCore's filters are
+    cursor_was_ahead: bool = False  # so it said nothing about what was seen, and was not gone by
+    has_row_ahead: bool = False
     newest: datetime | None = None
     problems: list[BadItem] = field(default_factory=list)
     read_everything: bool = False
@@ -84,8 +93,9 @@ class Reading:
         moment = to_source_time(participant.updated_at)
         if moment is None:
             return
+        self.has_row_ahead |= moment > self.latest
         if self.newest is None or moment > self.newest:
-            self.newest = moment
+            self.newest = min(moment, self.latest)
         if moment >= self._overlap_begins():
             self._recent[participant.id] = (moment, digest)
         if len(self._recent) >= self._prune_at:
@@ -106,6 +116,10 @@ class Reading:
         return newest - min(OVERLAP, newest - datetime.min)  # noqa: DTZ901
 
 
+class _CursorAheadError(Exception):
+    """The cursor lies ahead of FrontCore's clock."""
+
+
 def nothing_is_done(_unit: Unit, _updated_at: datetime | None = None) -> bool:
     """Return that this run is the first one to list a unit."""
     return False
@@ -119,6 +133,7 @@ async def batches_of(
     *,
     force: bool = False,
     is_done: Callable[[Unit, datetime | None], bool] = nothing_is_done,
+    last_full_pass: Callable[[], Awaitable[datetime | None]] | None = None,
 ) -> AsyncIterator[Batch]:
     """Yield the batches that a selection means, and note in `reading` what was read of the participants.
 
@@ -126,6 +141,8 @@ async def batches_of(
         cursor: where an incremental run begins, whom it tries again first, and which rows it knows already.
         force: list those too.
         is_done: says whether a run that was cut off has dealt with a unit; it is told when the row changed.
+        last_full_pass: says when the last one that finished began, or None. An incremental run begins there where the
+            cursor lies ahead of FrontCore's clock: runs since then saw nothing.
 
     Raises:
         SourceError: the participants cannot be listed to their end.
@@ -151,6 +168,22 @@ async def batches_of(
             return False
         return not is_done(Unit((participant.id,)), to_source_time(participant.updated_at))
 
+    if selection.scope is Scope.INCREMENTAL and cursor.newest is not None:
+        try:
+            async for batch in batches_of_pages(source, filters, reading, is_wanted, cursor.newest):
+                yield batch
+            return
+        except _CursorAheadError:
+            began = await last_full_pass() if last_full_pass else None
+            since = None if began is None else Cursor(source_time(began)).read_from()
+            log.warning(
+                "the cursor lies ahead of FrontCore's clock, so runs since then saw nothing: reading %s",
+                "everything" if since is None else f"what changed since {since}",
+            )
+            filters.pop("updated_at_min")
+            filters |= {} if since is None else {"updated_at_min": since}
+            # What changed before that pass began was seen by it: the next run may go on from there.
+            seen, reading.cursor_was_ahead, reading.newest = {}, True, None if began is None else source_time(began)
     async for batch in batches_of_pages(source, filters, reading, is_wanted):
         yield batch
 
@@ -175,6 +208,7 @@ async def batches_of_pages(
     filters: dict[str, str | int],
     reading: Reading,
     is_wanted: Callable[[Participant, str], bool] = lambda _participant, _digest: True,
+    not_before: datetime | None = None,
 ) -> AsyncIterator[Batch]:
     """Yield batches of the participants that match, once all pages were read, and note in `reading` what was read.
 
@@ -183,13 +217,23 @@ async def batches_of_pages(
 
     Args:
         is_wanted: says of a participant and the digest of its row whether it goes into a batch.
+        not_before: a moment that FrontCore's clock must have reached (naive, Europe/Oslo).
 
     Raises:
         SourceError: the list cannot be read to its end.
     """
     enrolments = Enrolments()
-    fresh_from = source_time(datetime.now(UTC)) - FRESH
+    began_at = datetime.now(UTC)
+    fresh_from = source_time(began_at) - FRESH
+
+    def look_at_the_clock() -> None:
+        answered_at = source.answered_at
+        if not_before is not None and not_before > source_time(answered_at or began_at):
+            raise _CursorAheadError
+        reading.latest = source_time(answered_at) if answered_at else source_time(began_at) - OVERLAP
+
     async for page in source.participants(filters):
+        look_at_the_clock()
         reading.problems.extend(page.problems)
         for participant in page.participants:
             digest = page.digests.get(participant.id, "")
@@ -200,6 +244,7 @@ async def batches_of_pages(
                 # The listing of the person may be older than what changed in the enrolment.
                 person_id = None if is_fresh else participant.person_id
                 enrolments.add(participant.id, person_id, is_expected=not participant.surely_has_no_certificate)
+    look_at_the_clock()
     reading.read_everything = True
     reading.listings = enrolments.listings + (reading.listings or 0)
     for batch in _chunks(enrolments.units()):

@@ -7,11 +7,11 @@ never called ok. No text here carries a key, a token or a person's name.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 
 from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.model.header_date import header_date
 
 CLOCK_WARNING_SECONDS = 60
 CLOCK_PROBLEM_SECONDS = 300  # which revision is current goes by our clock; S3 refuses requests from 15 minutes on
@@ -73,7 +73,7 @@ def clock_check(whose: str, date_header: str | None, now: datetime) -> Check:
         now: when it came.
     """
     name = f"clock against {whose}"
-    moment = _moment(date_header)
+    moment = header_date(date_header)
     if moment is None:
         return not_asked(name, f"{whose} does not say what time it is")
     seconds = round((now - moment).total_seconds())
@@ -85,11 +85,3 @@ def clock_check(whose: str, date_header: str | None, now: datetime) -> Check:
     if abs(seconds) > CLOCK_PROBLEM_SECONDS:
         return problem(name, seen, fix)
     return warning(name, seen, fix) if abs(seconds) > CLOCK_WARNING_SECONDS else ok(name, seen)
-
-
-def _moment(date_header: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(date_header or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -33,7 +33,6 @@ from diploma_archive.model.outcome import (
     SilentObserver,
     Tally,
 )
-from diploma_archive.model.source_time import source_time
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
 from diploma_archive.sync.pipeline import Pipeline
@@ -203,6 +202,7 @@ class Run:
             self._reading,
             force=self.options.force,
             is_done=self._is_done,
+            last_full_pass=self.archive.last_full_pass,
         )
         async with Window(BATCHES_AT_ONCE, self._halt) as window:
             async for batch in batches:
@@ -252,12 +252,13 @@ class Run:
 
     async def _move_cursor(self) -> None:
         reading = self._reading
-        if reading.newest and reading.newest > source_time(self.started_at) + timedelta(days=1):
-            log.warning("FrontCore dates a participant in the future: until then only full passes see every change")
+        if reading.has_row_ahead:
+            log.warning("FrontCore dates a participant in the future: its row is read in every run")
         # A row that could not be read has no id to try again: the cursor waits for it.
         read_everything = reading.read_everything and not reading.problems
         if self.selection.moves_cursor and read_everything and not self.options.dry_run:
-            moved = self.cursor_before.advanced(
+            gone_by = Cursor() if reading.cursor_was_ahead else self.cursor_before
+            moved = gone_by.advanced(
                 reading.newest,
                 self.tally.to_try_again,
                 seen=reading.seen(),

@@ -157,13 +157,13 @@ def test_a_dry_run_says_what_a_real_run_does_and_writes_nothing(world: World) ->
 def test_an_incremental_run_reads_only_what_changed(world: World) -> None:
     """The request budget is kept: after the first run only the newest day and the change are listed."""
     assert world.counts(Scope.INCREMENTAL) == {"archived": 6}
-    world.sandbox.reissue(500001, "2027-01-01 10:00:00", passed_note="better")
-    world.sandbox.touch_participant(900001, "2027-01-01T10:00:00+01:00")
+    world.sandbox.reissue(500001, "2026-11-01 10:00:00", passed_note="better")
+    world.sandbox.touch_participant(900001, "2026-11-01T10:00:00+01:00")
     world.sandbox.reset_counts()
     counts = world.counts(Scope.INCREMENTAL)
     assert counts["archived"] == 1
     assert world.sandbox.requests["diplomas"] <= 2
-    assert world.bucket.document("state/cursor.json")["updated_at"] == "2027-01-01 10:00:00"
+    assert world.bucket.document("state/cursor.json")["updated_at"] == "2026-11-01 10:00:00"
 
 
 def test_a_nightly_run_costs_what_changed(world: World) -> None:
