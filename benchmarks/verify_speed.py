@@ -24,7 +24,7 @@ from diploma_archive.archive.identity import new_identity
 from diploma_archive.archive.opening import open_reader
 from diploma_archive.model.json_document import TOOL, to_json, utc_text
 from diploma_archive.model.keys import IDENTITY_KEY, run_report_key
-from diploma_archive.model.outcome import Finding, Outcome, Tally
+from diploma_archive.model.outcome import Finding, Outcome
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.revision import revision_of
 from diploma_archive.model.source_items import Diploma
@@ -35,6 +35,7 @@ from diploma_archive.store.reader import Reader
 from diploma_archive.store.s3_client import build_clients
 from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Store
 from diploma_archive.sync.outcome_spool import Spool
+from diploma_archive.sync.run_outcomes import Tally
 from diploma_archive.verify import verify
 from tests.support.rclone import RcloneS3
 

@@ -1,4 +1,4 @@
-"""Where a diploma may be downloaded from (DESIGN.md section 4).
+"""Where a diploma may be downloaded from, and how long its link may wait (DESIGN.md section 4).
 
 Rule: only from hosts and ports on the allow-list, by https (http only where the base URL is on this machine);
 everything that two programs might read differently is refused.
@@ -60,3 +60,13 @@ def _forbidden(why: str) -> LinkForbiddenError:
         f"the download link {why}",
         fix="If FrontCore serves files from there, add host and port to FRONTCORE_DOWNLOAD_HOSTS",
     )
+
+
+def link_dies_at(sent_at: float, ttl_seconds: int) -> float:
+    """Return until when a link may wait for its turn (monotonic): after that a new listing is asked for.
+
+    Args:
+        sent_at: when the listing that gave it was asked for (monotonic); no link is taken for younger than it is.
+        ttl_seconds: the setting `FRONTCORE_LINK_TTL_SECONDS`, which FrontCore was asked for too.
+    """
+    return sent_at + ttl_seconds

@@ -22,7 +22,7 @@ from diploma_archive.errors import ListingError, SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import ErrorAnswer, ListAnswer, NoPageError, fatal, read_page
 from diploma_archive.frontcore.download import Download, read_download
-from diploma_archive.frontcore.link_policy import LinkPolicy
+from diploma_archive.frontcore.link_policy import LinkPolicy, link_dies_at
 from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
 from diploma_archive.frontcore.sweep import Page
@@ -186,7 +186,7 @@ class FrontCore:
             raise ListingError(f"FrontCore says that there are {last_page} pages of diplomas, and names {page}")
         self._name_new_fields(items)
         self._name_odd_dates("diploma", listed)
-        return Listing(listed, listed_at, sent_at + self.link_ttl_seconds)
+        return Listing(listed, listed_at, link_dies_at(sent_at, self.link_ttl_seconds))
 
     def check_link(self, diploma: Diploma) -> httpx.URL:
         """Return the download link of a diploma as a URL that may be followed; send nothing.

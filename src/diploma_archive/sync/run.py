@@ -25,21 +25,14 @@ from diploma_archive.listing.batches import Batch, Reading, batches_of, nothing_
 from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.listing.unit import Unit
 from diploma_archive.model.cursor import Cursor
-from diploma_archive.model.outcome import (
-    SUPPRESSED,
-    UNLISTED,
-    Finding,
-    Observer,
-    SilentObserver,
-    Tally,
-)
+from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, SilentObserver
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
 from diploma_archive.sync.pipeline import Pipeline
 from diploma_archive.sync.resume import Checkpoint, resumable
 from diploma_archive.sync.run_errors import InterruptedRunError
 from diploma_archive.sync.run_options import Options
-from diploma_archive.sync.run_outcomes import RunOutcomes
+from diploma_archive.sync.run_outcomes import RunOutcomes, Tally
 from diploma_archive.sync.run_report import put_run_report
 from diploma_archive.sync.stopping import Halt, cancel
 
