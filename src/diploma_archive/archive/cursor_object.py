@@ -10,7 +10,7 @@ from diploma_archive.model.json_document import from_json, to_json, utc_text
 from diploma_archive.model.keys import CURSOR_KEY
 from diploma_archive.store.store import Store
 
-CURSOR_TRIES = 5
+CURSOR_TRIES = 12
 
 
 def stored_cursor(store: Store) -> tuple[Cursor, str | None]:
@@ -36,6 +36,8 @@ def move_cursor(store: Store, start: Cursor, moved: Cursor, *, account: str, run
     for _ in range(CURSOR_TRIES):
         there, etag = stored_cursor(store)
         wanted = moved if there == start else moved.merged(there)
+        if there != start and (wanted.newest, wanted.retry) == (there.newest, there.retry):
+            return there  # a run beside this one has said the same
         document = wanted.to_document(account=account, run_id=run_id, moved_at=utc_text(datetime.now(UTC)))
         if store.replace(CURSOR_KEY, to_json(document), etag):
             return wanted
