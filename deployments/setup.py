@@ -240,11 +240,11 @@ async def _automations_named(name: str) -> AsyncIterator[Automation]:
 
 
 def _essence(trigger: Any, actions: list[ActionTypes]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what a person would notice of an automation, without ids that Prefect gives."""
-    return (
-        trigger.model_dump(mode="json", exclude={"id"}),
-        [action.model_dump(mode="json", exclude_none=True) for action in actions],
-    )
+    """Return what a person would notice of an automation, without ids that Prefect gives.
+
+    Not as JSON: the events of a trigger are a set there, whose order differs from process to process.
+    """
+    return trigger.model_dump(exclude={"id"}), [action.model_dump(exclude_none=True) for action in actions]
 
 
 async def _alerts_block(client: PrefectClient) -> UUID | None:

@@ -18,6 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
 
+from deployments import setup
 from deployments.setup import ALERTS_BLOCK, FLOW_NAMES, UNCHANGED, set_up
 from flows.archive import archive_diplomas
 from flows.backfill import backfill_diplomas
@@ -115,6 +116,13 @@ def test_a_notification_block_gets_an_automation(world: World) -> None:
     asyncio.run(block.asave(ALERTS_BLOCK))
     assert asyncio.run(lines())["automation for failed runs"] == "created"
     assert asyncio.run(lines())["automation for failed runs"] == UNCHANGED
+
+
+def test_the_order_of_events_is_no_difference() -> None:
+    """A set has another order in another process: compared as a list, set-up would update what is unchanged."""
+    automation = setup._crash_zombies()
+    trigger, _ = setup._essence(automation.trigger, automation.actions)
+    assert isinstance(trigger["expect"], set)
 
 
 def test_without_a_server_set_up_says_so() -> None:
