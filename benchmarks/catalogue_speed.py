@@ -19,15 +19,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.opening import open_reader
+from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.catalogue.catalogue import Catalogue, open_catalogue
 from diploma_archive.catalogue.query import Criteria
 from diploma_archive.catalogue.schema import open_file
 from diploma_archive.catalogue.update import Update, transaction
 from diploma_archive.model.json_document import Document, to_json
 from diploma_archive.model.keys import IDENTITY_KEY, Place
+from diploma_archive.model.parsed_record import read_record_content
 from diploma_archive.model.record import ArchivedFile, Provenance, build_record
-from diploma_archive.model.record_content import read_record_content
 from diploma_archive.model.revision import revision_of
 from diploma_archive.model.source_items import Diploma
 from diploma_archive.settings.archive import ArchiveSettings

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.seeded import objects_of
 from diploma_archive.archive.identity import new_identity
-from diploma_archive.archive.opening import open_reader
+from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.model.json_document import TOOL, to_json, utc_text
 from diploma_archive.model.keys import IDENTITY_KEY, run_report_key
 from diploma_archive.model.outcome import Finding, Outcome
@@ -34,8 +34,8 @@ from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
 from diploma_archive.store.s3_client import build_clients
 from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Store
+from diploma_archive.sync.green_run import Tally
 from diploma_archive.sync.outcome_spool import Spool
-from diploma_archive.sync.run_outcomes import Tally
 from diploma_archive.verify import verify
 from tests.support.rclone import RcloneS3
 

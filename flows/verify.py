@@ -14,12 +14,12 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 
 from diploma_archive.archive.identity import check_identity
-from diploma_archive.archive.opening import open_reader, read_identity
+from diploma_archive.archive.open_archive import open_reader, read_identity
 from diploma_archive.errors import unexpected
 from diploma_archive.model.markdown import artifact_key
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
 from diploma_archive.verify import report_text as rendering
-from diploma_archive.verify.choice import EVERYTHING, sample
+from diploma_archive.verify.sampling import EVERYTHING, sample
 from diploma_archive.verify.verify import Order, Verification, verify
 from flows.archive_run import due_day
 from tasks.accounts import archive_of

@@ -19,8 +19,8 @@ from diploma_archive.frontcore.redaction import RedactingFilter
 from diploma_archive.listing.selection import Selection
 from diploma_archive.model.outcome import Finding, SilentObserver
 from diploma_archive.settings.loading import Settings
+from diploma_archive.sync.green_run import NOT_GREEN
 from diploma_archive.sync.run import Run, open_run
-from diploma_archive.sync.run_outcomes import NOT_GREEN
 
 LIBRARY_LOGGER = logging.getLogger("diploma_archive")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import bagit
 
-from diploma_archive.archive.opening import open_reader
-from diploma_archive.export.choice import Choice
+from diploma_archive.archive.open_archive import open_reader
+from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.export import Exported, Layout, export
 from tests.support.world import World
 

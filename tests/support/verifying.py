@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from diploma_archive.archive.opening import open_reader
-from diploma_archive.verify.choice import EVERYTHING, Choice
+from diploma_archive.archive.open_archive import open_reader
+from diploma_archive.verify.sampling import EVERYTHING, Choice
 from diploma_archive.verify.verify import Order, Verification, verify
 from tests.support.world import Bucket, World
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, TypeVar
 from diploma_archive.archive.bulk_index import BulkIndex
 from diploma_archive.archive.checkpoints import CheckpointFolder
 from diploma_archive.archive.commit import Committed, name_of, put_index_entry, put_record
-from diploma_archive.archive.cursor_object import move_cursor, stored_cursor
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.index_repair import index_records, unindexed_in, unindexed_records
 from diploma_archive.archive.previous_reports import last_full_pass, previous_reports
 from diploma_archive.archive.quarantine import QuarantineNotes, put_quarantine
+from diploma_archive.archive.stored_cursor import move_cursor, stored_cursor
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.errors import IntegrityError, Kind, StoreError
 from diploma_archive.model import keys

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from diploma_archive.errors import ObjectMissingError, StoreError
 from diploma_archive.model.json_document import Document, from_json
 from diploma_archive.model.keys import Place, read_index_name
-from diploma_archive.model.record_content import ARCHIVED_AT
+from diploma_archive.model.parsed_record import ARCHIVED_AT
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 

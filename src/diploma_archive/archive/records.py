@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diploma_archive.errors import ObjectMissingError
 from diploma_archive.model.json_document import Document, from_json
-from diploma_archive.model.record_content import ASK_VERIFY, RecordContent, read_record_content
+from diploma_archive.model.parsed_record import ASK_VERIFY, RecordContent, read_record_content
 from diploma_archive.store.reader import Reader
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from diploma_archive.archive.opening import read_identity
+from diploma_archive.archive.open_archive import read_identity
 from diploma_archive.catalogue.hit import Hit
 from diploma_archive.catalogue.query import Criteria, Match, count_hits, find_hits, next_matches
 from diploma_archive.catalogue.schema import default_file, open_file, plain_errors

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from diploma_archive.model.json_document import Document
-from diploma_archive.model.record_content import RecordContent
-from diploma_archive.model.typed_number import number_of
+from diploma_archive.model.parsed_record import RecordContent
+from diploma_archive.model.typed_certificate_number import number_of
 
 Read = Literal["record", "entry", "keys"]
 

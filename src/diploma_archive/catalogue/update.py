@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from diploma_archive.archive.certificate_folders import folders
-from diploma_archive.archive.opening import read_identity
+from diploma_archive.archive.open_archive import read_identity
 from diploma_archive.archive.records import get_record
 from diploma_archive.catalogue.query import searchable
 from diploma_archive.errors import Kind, ObjectMissingError, StoreError
 from diploma_archive.model.json_document import utc_text
-from diploma_archive.model.record_content import ASK_VERIFY, MAX_RECORD_BYTES, RecordContent
+from diploma_archive.model.parsed_record import ASK_VERIFY, MAX_RECORD_BYTES, RecordContent
 from diploma_archive.model.source_time import to_source_time
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel

@@ -11,7 +11,7 @@ import typer
 from pydantic import SecretStr
 
 from diploma_archive.archive.erasure_receipts import Reason
-from diploma_archive.archive.opening import open_eraser
+from diploma_archive.archive.open_archive import open_eraser
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError

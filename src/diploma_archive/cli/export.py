@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diploma_archive.archive.opening import open_reader
+from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
-from diploma_archive.export.choice import Choice
+from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.export import Exported, export
 from diploma_archive.model.keys import is_blank
 from diploma_archive.model.plain_text import without_controls

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diploma_archive.archive.opening import open_for_a_look, open_reader
+from diploma_archive.archive.open_archive import open_for_a_look, open_reader
 from diploma_archive.catalogue.catalogue import Catalogue, open_catalogue
 from diploma_archive.catalogue.hit import Hit
 from diploma_archive.catalogue.query import Criteria
@@ -25,7 +25,7 @@ from diploma_archive.cli.tables import note, print_table
 from diploma_archive.errors import SettingsError
 from diploma_archive.model.coercion import MAX_ID
 from diploma_archive.model.keys import certificate_segment, is_blank
-from diploma_archive.model.typed_number import certificate_segments, serial_segments
+from diploma_archive.model.typed_certificate_number import certificate_segments, serial_segments
 from diploma_archive.search.number_lookup import Lookup
 from diploma_archive.settings.loading import load_archive_settings
 

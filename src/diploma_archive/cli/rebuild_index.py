@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from diploma_archive.archive.opening import open_store
+from diploma_archive.archive.open_archive import open_store
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.settings.loading import load_archive_settings

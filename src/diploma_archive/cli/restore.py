@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diploma_archive.archive.opening import open_target
+from diploma_archive.archive.open_archive import open_target
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from diploma_archive.model.outcome import UNLISTED, Finding, Outcome
-from diploma_archive.sync.run_outcomes import NOT_GREEN, Tally
+from diploma_archive.sync.green_run import NOT_GREEN, Tally
 
 PLAIN_EVERY_SECONDS = 5.0
 MAX_PROBLEM_LINES = 50  # a source that is down would fill the screen; the report has all of them

@@ -14,7 +14,7 @@ from diploma_archive.catalogue.query import Criteria
 from diploma_archive.cli.tables import note
 from diploma_archive.errors import SettingsError
 from diploma_archive.model.keys import DIPLOMAS, certificate_segment
-from diploma_archive.model.typed_number import certificate_segments, serial_segments
+from diploma_archive.model.typed_certificate_number import certificate_segments, serial_segments
 from diploma_archive.search.dossier import Dossier, read_dossier
 from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.store.reader import Reader

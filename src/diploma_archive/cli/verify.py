@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from diploma_archive.archive.opening import open_reader, read_identity
+from diploma_archive.archive.open_archive import open_reader, read_identity
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
@@ -24,7 +24,7 @@ from diploma_archive.model.json_document import Document
 from diploma_archive.settings.loading import load_archive_settings
 from diploma_archive.verify import report_text as rendering
 from diploma_archive.verify import verify as verifying
-from diploma_archive.verify.choice import Choice, one_certificate, sample
+from diploma_archive.verify.sampling import Choice, one_certificate, sample
 
 
 @app.command()

@@ -5,7 +5,7 @@ Rule: no file is read twice, and what S3 has no checksum of is never called prov
 
 from __future__ import annotations
 
-from diploma_archive.evidence.examination_result import Examined
+from diploma_archive.evidence.certificate_check_result import Examined
 from diploma_archive.evidence.findings import FindingClass
 from diploma_archive.evidence.object_reading import FileState, Unread, read_file, read_text
 from diploma_archive.model.json_document import readable_or_empty

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from diploma_archive.export.choice import Choice
+from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.export_folder import plain_disk_errors
 from diploma_archive.export.export_run import COPIED_FIRST, Export
 from diploma_archive.export.target_folder import start_in

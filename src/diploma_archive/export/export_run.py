@@ -14,7 +14,7 @@ from itertools import chain
 from diploma_archive.archive.certificate_folders import is_record
 from diploma_archive.errors import DiplomaArchiveError, Kind, StoreError
 from diploma_archive.export.bag import PAYLOAD, check_bag, make_bag
-from diploma_archive.export.choice import Choice, chosen, fits, user_id
+from diploma_archive.export.chosen_records import Choice, chosen, fits, user_id
 from diploma_archive.export.copying import Copier, Wanted
 from diploma_archive.export.export_folder import Written
 from diploma_archive.export.export_ledger import ExportLedger

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from diploma_archive.archive.certificate_folders import Folder, folders
 from diploma_archive.errors import Kind, ObjectMissingError, ObjectRefusedError, StoreError
-from diploma_archive.export.choice import Choice
+from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.failure_limit import FailureLimit
 from diploma_archive.model.json_document import from_json
 from diploma_archive.model.keys import DIPLOMAS, Place, index_prefix, read_index_name
 from diploma_archive.model.record_check import MAX_RECORD_BYTES, Checked, check_record
 from diploma_archive.model.source_items import OMITTABLE_FIELDS
-from diploma_archive.model.typed_number import certificate_segments
+from diploma_archive.model.typed_certificate_number import certificate_segments
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from diploma_archive.errors import StoreError
-from diploma_archive.export.choice import Choice
+from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.export import Exported, begin, exported
 from diploma_archive.export.export_run import Export
 from diploma_archive.export.record_reading import read_small, stops_everything, twice

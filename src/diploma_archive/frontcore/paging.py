@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from diploma_archive.errors import ListingError
-from diploma_archive.frontcore.sweep import Page, Sweep
+from diploma_archive.frontcore.list_sweep import Page, Sweep
 
 PAGE_LIMIT = 250  # the most that FrontCore gives (FRONTCORE.md)
 MAX_PAGES = 40_000  # of one walk, 10 million participants: a server that never ends is an error

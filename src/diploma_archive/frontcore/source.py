@@ -23,9 +23,9 @@ from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import ErrorAnswer, ListAnswer, NoPageError, fatal, read_page
 from diploma_archive.frontcore.download import Download, read_download
 from diploma_archive.frontcore.link_policy import LinkPolicy, link_dies_at
+from diploma_archive.frontcore.list_sweep import Page
 from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
-from diploma_archive.frontcore.sweep import Page
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
 from diploma_archive.model.header_date import header_date
 from diploma_archive.model.source_items import (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from diploma_archive.errors import Kind, SourceError
 from diploma_archive.listing.enrolments import Enrolments
 from diploma_archive.listing.selection import Scope
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import OVERLAP, Cursor
 from diploma_archive.model.source_items import BadItem, Participant
 from diploma_archive.model.source_time import source_time, to_source_time

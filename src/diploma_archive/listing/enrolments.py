@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.compact_table import CompactTable, digest64
 
 _NONE = -1

@@ -13,11 +13,11 @@ from typing import Any
 
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import IndexName, Place, certificate_segment, serial_segment
-from diploma_archive.model.plan import History, plan
 from diploma_archive.model.record import Status, current_entry
 from diploma_archive.model.revision import revision_of
 from diploma_archive.model.source_items import Diploma
-from diploma_archive.reconcile.holdings import Held
+from diploma_archive.model.write_decision import History, plan
+from diploma_archive.reconcile.archived_state import Held
 
 
 class Found(StrEnum):

@@ -16,21 +16,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive.identity import check_identity
-from diploma_archive.archive.opening import open_reader, read_identity
+from diploma_archive.archive.open_archive import open_reader, read_identity
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.errors import Kind, SourceError, StoreError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.listing.batches import Reading, batches_of, nothing_listed
 from diploma_archive.listing.selection import Scope, Selection
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor, read_cursor
 from diploma_archive.model.json_document import from_json
 from diploma_archive.model.keys import CERTIFICATES, CURSOR_KEY, IndexName
 from diploma_archive.model.source_items import BadItem, Diploma
 from diploma_archive.model.suppression_mark import Suppressions
+from diploma_archive.reconcile.archived_state import Holdings, look, read_current, read_entries
 from diploma_archive.reconcile.coverage import month_of
 from diploma_archive.reconcile.differences import Difference, Found, Listed, Verdict
-from diploma_archive.reconcile.holdings import Holdings, look, read_current, read_entries
 from diploma_archive.reconcile.report import Reconciled
 from diploma_archive.store.reader import Reader
 

@@ -15,8 +15,8 @@ from diploma_archive.archive.records import get_record
 from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import DIPLOMAS, IndexName, index_prefix, read_index_name
+from diploma_archive.model.parsed_record import ASK_VERIFY, RecordContent
 from diploma_archive.model.record import ArchivedFile
-from diploma_archive.model.record_content import ASK_VERIFY, RecordContent
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
 

@@ -14,15 +14,15 @@ from typing import TypeVar
 
 from diploma_archive.archive.certificate_folders import Folder, grouped
 from diploma_archive.archive.index_entries import get_entry, is_last
-from diploma_archive.archive.opening import read_identity
+from diploma_archive.archive.open_archive import read_identity
 from diploma_archive.archive.records import get_record
 from diploma_archive.catalogue.hit import Hit, hit_of_entry, hit_of_record
 from diploma_archive.errors import StoreError
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import CERTIFICATES, DIPLOMAS, IndexName, index_prefix, read_index_name
+from diploma_archive.model.parsed_record import RecordContent
 from diploma_archive.model.record import current_entry
-from diploma_archive.model.record_content import RecordContent
-from diploma_archive.model.typed_number import WITHOUT_NUMBER, number_of
+from diploma_archive.model.typed_certificate_number import WITHOUT_NUMBER, number_of
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 

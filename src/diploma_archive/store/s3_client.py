@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
-from diploma_archive.store.fast_path import FastPath, open_fast_path
+from diploma_archive.store.fast_put_and_head import FastPath, open_fast_path
 from diploma_archive.store.s3_errors import store_error
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from diploma_archive.errors import IntegrityError, StoreError
 from diploma_archive.model.keys import CHECKPOINTS
 from diploma_archive.model.payload import Payload
-from diploma_archive.store.fast_path import ABSENT, FastPath
+from diploma_archive.store.fast_put_and_head import ABSENT, FastPath
 from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.store.objects import Digest, Head, hex_of
 from diploma_archive.store.reader import Reader

@@ -24,17 +24,17 @@ from diploma_archive.errors import (
 )
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing, Question
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.compact_table import CompactSet, digest64
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import IndexName, Place, certificate_segment, is_blank, serial_segment
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Outcome
 from diploma_archive.model.payload import Payload
-from diploma_archive.model.plan import History, plan
 from diploma_archive.model.quarantine_note import QuarantineNote
 from diploma_archive.model.record import ArchivedFile, Provenance, Status, build_record, tells_the_same
 from diploma_archive.model.revision import revision_of
 from diploma_archive.model.source_items import BadItem, Diploma
+from diploma_archive.model.write_decision import History, plan
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.store.store import PDF_TYPE
 from diploma_archive.sync.planned_diploma import PlannedDiploma

@@ -8,8 +8,8 @@ from diploma_archive.frontcore.source import Listing
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import Place
 from diploma_archive.model.outcome import Finding, Outcome
-from diploma_archive.model.plan import Plan
 from diploma_archive.model.source_items import Diploma
+from diploma_archive.model.write_decision import Plan
 
 
 @dataclass(frozen=True)

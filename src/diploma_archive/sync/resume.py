@@ -16,12 +16,12 @@ from diploma_archive.archive.archive import Archive
 from diploma_archive.archive.checkpoints import Segment
 from diploma_archive.errors import DiplomaArchiveError, Kind
 from diploma_archive.listing.selection import Scope, Selection
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.compact_table import CompactTable, digest64
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.outcome import SUPPRESSED, Finding, Outcome
 from diploma_archive.model.source_time import source_time
-from diploma_archive.sync.run_outcomes import TO_TRY_AGAIN
+from diploma_archive.sync.green_run import TO_TRY_AGAIN
 
 LISTINGS = 25  # with what is under way, less than a batch is listed twice after a kill
 QUIET_SECONDS = 60.0  # a run that finds nothing new and is soon over leaves no trace but its report

@@ -18,21 +18,21 @@ from uuid import uuid4
 
 from diploma_archive.archive.archive import Archive
 from diploma_archive.archive.dry_run import DryArchive
-from diploma_archive.archive.opening import open_archive
+from diploma_archive.archive.open_archive import open_archive
 from diploma_archive.errors import DiplomaArchiveError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.listing.batches import Batch, Reading, batches_of, nothing_listed
 from diploma_archive.listing.selection import Scope, Selection
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, SilentObserver
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
+from diploma_archive.sync.green_run import RunOutcomes, Tally
 from diploma_archive.sync.pipeline import Pipeline
 from diploma_archive.sync.resume import Checkpoint, resumable
 from diploma_archive.sync.run_errors import InterruptedRunError
 from diploma_archive.sync.run_options import Options
-from diploma_archive.sync.run_outcomes import RunOutcomes, Tally
 from diploma_archive.sync.run_report import put_run_report
 from diploma_archive.sync.stopping import Halt, cancel
 

@@ -15,7 +15,7 @@ from diploma_archive.errors import SettingsError
 from diploma_archive.listing.selection import Ids, Selection
 from diploma_archive.model.markdown import table_cell
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Outcome
-from diploma_archive.sync.run_outcomes import Tally
+from diploma_archive.sync.green_run import Tally
 
 _COUNTED = (*(outcome.value for outcome in Outcome), UNLISTED, SUPPRESSED)
 _WITHOUT_DIPLOMA = "chosen without a diploma"

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diploma_archive.errors import Kind, SettingsError, StoreError
+from diploma_archive.evidence.certificate_check import examine
+from diploma_archive.evidence.certificate_check_result import Examined, Rules
 from diploma_archive.evidence.certificate_objects import CertificateObjects, listed_again, segment_of
-from diploma_archive.evidence.examination import examine
-from diploma_archive.evidence.examination_result import Examined, Rules
 from diploma_archive.evidence.findings import Finding, FindingClass, Note
 from diploma_archive.evidence.ledger import Ledger
 from diploma_archive.evidence.report_chain import Chain, keeps_checksums, read_chain
 from diploma_archive.model import keys
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
-from diploma_archive.verify.choice import EVERYTHING, Choice
-from diploma_archive.verify.other_objects import OtherObjects
+from diploma_archive.verify.housekeeping_objects import OtherObjects
+from diploma_archive.verify.sampling import EVERYTHING, Choice
 
 Progress = Callable[[int, int], None]
 """Is told how many objects are checked, and how many there are."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from diploma_archive.archive import opening
+from diploma_archive.archive import open_archive
 from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.sandbox import Sandbox
 from diploma_archive.sync.resume import selection_digest
@@ -241,7 +241,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
             # Only who may list the key itself is told 404 of a key that is missing; the others are told 403.
             seen.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"prefix": key}))
 
-    build = opening.build_clients
+    build = open_archive.build_clients
 
     def watched(*arguments: Any) -> Any:
         clients = build(*arguments)
@@ -249,9 +249,9 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
             client.meta.events.register("before-call.s3", note)
         return clients
 
-    monkeypatch.setattr(opening, "build_clients", watched)
+    monkeypatch.setattr(open_archive, "build_clients", watched)
     # The short way asks nothing that boto3 does not ask without it.
-    monkeypatch.setattr(opening, "build_fast_path", lambda *_: None)
+    monkeypatch.setattr(open_archive, "build_fast_path", lambda *_: None)
     return seen
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.archive.opening import open_reader
+from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.catalogue import catalogue as catalogue_module
 from diploma_archive.catalogue import update as catalogue_update
 from diploma_archive.catalogue.catalogue import Catalogue, open_catalogue

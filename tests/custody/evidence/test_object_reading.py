@@ -10,7 +10,7 @@ import pytest
 
 from diploma_archive.errors import Kind, SettingsError, StoreError
 from diploma_archive.sandbox import LocalS3
-from diploma_archive.verify.choice import Choice, group_of, one_certificate, sample
+from diploma_archive.verify.sampling import Choice, group_of, one_certificate, sample
 from tests.support.rclone import RcloneS3
 from tests.support.s3_proxy import Answer, DropChecksum, FlipAnswer, S3Proxy, S3Request
 from tests.support.verifying import archive_small_school, check, delete, flip, found, parts_of, swap

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from diploma_archive.verify.choice import one_certificate
+from diploma_archive.verify.sampling import one_certificate
 from tests.support.verifying import check, delete, edit_text, found, noted, parts_of, put_receipt
 from tests.support.world import World
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from diploma_archive.archive.opening import open_reader
+from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.export.subject import Held, subject
 from diploma_archive.sandbox import answer_faults as faults
 from tests.support.exports import key_of, last_json, objects, overview, validate

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from diploma_archive.archive.erasure_receipts import Reason
-from diploma_archive.archive.opening import open_eraser
+from diploma_archive.archive.open_archive import open_eraser
 from diploma_archive.errors import StoreError
 from diploma_archive.model.suppression_mark import Whom
 from diploma_archive.protection.erasure import erase as erasing

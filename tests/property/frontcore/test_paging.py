@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diploma_archive.errors import ListingError
+from diploma_archive.frontcore.list_sweep import Page
 from diploma_archive.frontcore.next_page import Following
 from diploma_archive.frontcore.paging import MAX_PAGES, MAX_REPEATED_PAGES, PAGE_LIMIT, Paging
-from diploma_archive.frontcore.sweep import Page
 
 
 @dataclass

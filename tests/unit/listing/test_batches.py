@@ -7,7 +7,7 @@ import pytest
 from diploma_archive.frontcore.source import Question
 from diploma_archive.listing.batches import MAX_SEEN, Batch, Reading
 from diploma_archive.listing.enrolments import Enrolments
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.source_items import Participant, read_item
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from diploma_archive.errors import SettingsError
 from diploma_archive.listing.selection import Ids, choose, read_ids
 from diploma_archive.model.outcome import SUPPRESSED, Outcome
-from diploma_archive.sync.run_outcomes import NOT_GREEN, Tally
+from diploma_archive.sync.green_run import NOT_GREEN, Tally
 from diploma_archive.sync.shards import (
     Shard,
     ShardEnd,

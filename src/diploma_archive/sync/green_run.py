@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from diploma_archive.listing.unit import Unit
+from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, Outcome
 from diploma_archive.sync.outcome_spool import Spool
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from diploma_archive.errors import SettingsError
-from diploma_archive.verify.choice import group_of, one_certificate, sample
+from diploma_archive.verify.sampling import group_of, one_certificate, sample
 
 
 @pytest.mark.parametrize("share", ["2%", "3%", "30%", "100%", "0.5%", " 2 % "])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diploma_archive.model.outcome import UNLISTED, Finding
-from diploma_archive.sync.run_outcomes import MAX_FAILURES_KEPT, Tally
+from diploma_archive.sync.green_run import MAX_FAILURES_KEPT, Tally
 
 OUTCOMES = ["archived", "unchanged", "withdrawn", "conflict", "quarantined", "failed"]
 

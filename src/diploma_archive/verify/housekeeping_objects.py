@@ -18,7 +18,7 @@ from diploma_archive.model.json_document import FORMAT, Document, from_json
 from diploma_archive.model.keys import CHECKPOINTS, CURSOR_KEY, DOCTOR, ERASURES, IDENTITY_KEY, SUPPRESSED
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
-from diploma_archive.verify.choice import Choice
+from diploma_archive.verify.sampling import Choice
 
 _KNOWN_KEYS = ("", IDENTITY_KEY)  # "" is the folder itself, which the console of S3 makes an object of
 _KNOWN_FOLDERS = (SUPPRESSED, DOCTOR, CHECKPOINTS)

@@ -11,7 +11,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from diploma_archive.model.payload import Payload
-from diploma_archive.store.fast_path import ABSENT, MOST_BYTES, MOST_FAILURES, FastPath, open_fast_path
+from diploma_archive.store.fast_put_and_head import ABSENT, MOST_BYTES, MOST_FAILURES, FastPath, open_fast_path
 from diploma_archive.store.objects import Head
 from diploma_archive.store.s3_client import build_clients, build_fast_path
 from diploma_archive.store.store import PDF_TYPE, Created, Store

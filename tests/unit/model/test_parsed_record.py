@@ -10,7 +10,7 @@ import pytest
 from diploma_archive.errors import StoreError
 from diploma_archive.model.json_document import Document, utc_text
 from diploma_archive.model.keys import Place
-from diploma_archive.model.record_content import RecordContent, read_record_content
+from diploma_archive.model.parsed_record import RecordContent, read_record_content
 
 PLACE = Place("s-2024-SAFE-001", "c-ABC123456")
 MOMENT = datetime(2026, 3, 1, 2, 15, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from diploma_archive.model.keys import certificate_segment, is_blank, serial_segment
 from diploma_archive.model.plain_text import without_controls
-from diploma_archive.model.typed_number import certificate_segments, number_of, serial_segments
+from diploma_archive.model.typed_certificate_number import certificate_segments, number_of, serial_segments
 
 LONG = "ÆØÅ" * 60
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from diploma_archive.model.coercion import coerce_id, or_none
 from diploma_archive.model.json_document import Document
-from diploma_archive.model.typed_number import certificate_segments
+from diploma_archive.model.typed_certificate_number import certificate_segments
 
 
 @dataclass(frozen=True)

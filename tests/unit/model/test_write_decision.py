@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from diploma_archive.model.keys import IndexName
-from diploma_archive.model.plan import History, Plan, plan
+from diploma_archive.model.write_decision import History, Plan, plan
 
 A, B, W = "a" * 16, "b" * 16, "c" * 16  # two issued revisions and a withdrawal
 ME, OTHER = 12345, 99

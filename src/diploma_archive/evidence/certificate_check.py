@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from diploma_archive.evidence.certificate_check_result import Examined, Rules
 from diploma_archive.evidence.certificate_objects import CertificateObjects, Claim
-from diploma_archive.evidence.examination_result import Examined, Rules
 from diploma_archive.evidence.file_check import Files
 from diploma_archive.evidence.findings import FindingClass, Note
 from diploma_archive.evidence.object_reading import Unread, read_text
