@@ -16,6 +16,7 @@ from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
 from diploma_archive.model.coercion import MAX_ID
+from diploma_archive.model.keys import is_blank
 from diploma_archive.model.plain_text import without_controls
 from diploma_archive.model.suppression_mark import Whom
 from diploma_archive.protection.erasure import Erasure, erase, lift, whom_of
@@ -64,7 +65,7 @@ def _check_choice(user: int | None, certificate: str | None) -> None:
         raise SettingsError("erase needs either --user or --certificate", fix="Give one of them")
     if user is not None and not 0 < user <= MAX_ID:
         raise SettingsError("--user is no id", fix="Give the person's id in FrontCore, a whole number")
-    if certificate is not None and not certificate.strip():
+    if certificate is not None and is_blank(certificate):
         raise SettingsError(
             "--certificate is blank", fix="Give a certificate number, or d-123 for diploma 123 without one"
         )

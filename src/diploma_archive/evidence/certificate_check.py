@@ -13,8 +13,9 @@ from diploma_archive.evidence.certificate_objects import CertificateObjects, Cla
 from diploma_archive.evidence.file_check import Files
 from diploma_archive.evidence.findings import FindingClass, Note
 from diploma_archive.evidence.object_reading import Unread, read_text
+from diploma_archive.model.coercion import is_written_as_a_float
 from diploma_archive.model.json_document import Document, from_json, readable_or_empty
-from diploma_archive.model.keys import index_prefix, read_index_name
+from diploma_archive.model.keys import index_prefix, places_of, read_index_name
 from diploma_archive.model.record_check import Checked, check_record
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
@@ -56,6 +57,7 @@ class _Examination:
         for key in self._unit.strangers:
             self._found.add(FindingClass.UNKNOWN_OBJECT, key, "its name is none that diploma-archive gives")
         self._note_conflict()
+        self._note_odd_numbers()
         return self._found
 
     # Records
@@ -207,6 +209,18 @@ class _Examination:
                 self._states.has_its_hash(row)  # it may be the file of that damaged record
             else:
                 self._found.add(FindingClass.ORPHAN_FILE, key, "no record and no index entry names it")
+
+    def _note_odd_numbers(self) -> None:
+        """Name what an earlier version archived under a number that may never have been one."""
+        for key, checked in self._good.items():
+            record = checked.document
+            if checked.place != places_of(record["serial"], record["certificate_number"], record["diploma_id"])[0]:
+                text = "its serial or certificate number is of invisible characters alone; look at it in FrontCore"
+            elif is_written_as_a_float(record["certificate_number"]) or is_written_as_a_float(record["serial"]):
+                text = "its serial or certificate number looks like a decimal fraction; look at it in FrontCore"
+            else:
+                continue
+            self._found.notes.append(Note("odd_number", key, text))
 
     def _note_conflict(self) -> None:
         ids = {record.document["diploma_id"] for record in self._good.values()}

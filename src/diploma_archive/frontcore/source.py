@@ -28,6 +28,7 @@ from diploma_archive.frontcore.paging import Paging
 from diploma_archive.frontcore.redaction import quiet_http_logs, redact
 from diploma_archive.frontcore.transport import SENT_AT, Transport, open_transport
 from diploma_archive.model.header_date import header_date
+from diploma_archive.model.revision import quarantine_segment
 from diploma_archive.model.source_items import (
     BadItem,
     Diploma,
@@ -79,9 +80,10 @@ class Listing:
     listed_at: datetime
     links_die_at: float  # monotonic
 
-    def find(self, diploma_id: int) -> Diploma | None:
-        """Return a diploma of this listing by its id, or None where it is not in it."""
-        return next((item for item in self.items if isinstance(item, Diploma) and item.id == diploma_id), None)
+    def find(self, wanted: Diploma) -> Diploma | None:
+        """Return a diploma of another listing as it is in this one, or None where it is not in it."""
+        same = (item for item in self.items if isinstance(item, Diploma) and _name(item) == _name(wanted))
+        return next(same, None)
 
 
 @dataclass
@@ -178,7 +180,7 @@ class FrontCore:
                 raise ListingError("FrontCore's listing of diplomas has no end")
             page = following.page
         listed = [read_diploma(raw) for raw in items]
-        distinct = len({item.id for item in listed if isinstance(item, Diploma)})
+        distinct = len({_name(item) for item in listed if isinstance(item, Diploma)})
         distinct += sum(isinstance(item, BadItem) for item in listed)
         if claimed > distinct:
             raise ListingError(f"FrontCore says that there are {claimed} diplomas, and lists {distinct}")
@@ -264,6 +266,11 @@ def _read_rows(
         else:
             rows.setdefault(participant.id, (participant, _digest(raw)))
     return Page(list(rows), answer.following, frozenset(unreadable)), rows, problems
+
+
+def _name(diploma: Diploma) -> int | str:
+    """Return what tells a diploma from others: its id, or where that is none, what came."""
+    return diploma.id or quarantine_segment(diploma)
 
 
 def _digest(raw: object) -> str:

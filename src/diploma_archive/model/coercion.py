@@ -5,12 +5,14 @@ Rule: what cannot be coerced is refused by a text that never quotes the value, s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TypeVar
 
 CoercedT = TypeVar("CoercedT")
 
 MAX_ID = 2**63 - 1
+MAX_FLOAT_ID = 2**53  # from here on a float stands for several whole numbers
 _TRUE = frozenset({"1", "true"})
 _FALSE = frozenset({"0", "false"})
 
@@ -25,7 +27,7 @@ def coerce_id(value: object) -> int | None:
         return None
     if isinstance(value, str) and len(value) < 40 and value.strip().isascii() and value.strip().isdigit():
         value = int(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and value < MAX_FLOAT_ID:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ID:
         raise ValueError("is not a whole number")
@@ -59,6 +61,35 @@ def coerce_text(value: object) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise ValueError("is not text")
+
+
+class OddNumber(str):
+    """What came as a certificate number or serial and is none: a float, a flag, a list, an object.
+
+    Its text is how versions of this program that took a float for a number wrote it.
+    """
+
+    __slots__ = ()
+
+
+def coerce_number(value: object) -> str | None:
+    """Return a certificate number or serial as text: text as it came, an integer as its digits, null as None.
+
+    Whatever else came is an `OddNumber`: which number was meant, nobody knows any more (`1200000.0` from `12E5`).
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return OddNumber(str(value) if isinstance(value, float) else json.dumps(value, sort_keys=True))
+
+
+def is_written_as_a_float(text: str | None) -> bool:
+    """Return whether a number is spelled just as versions of this program that took a float for one spelled it."""
+    try:
+        return text is not None and text == repr(float(text))
+    except ValueError:
+        return False
 
 
 def or_none(coerce: Callable[[object], CoercedT], value: object) -> CoercedT | None:

@@ -25,12 +25,29 @@ ERASURES = "erasures/"
 MAX_ESCAPED_BYTES = 120
 _KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")
+# Unicode: controls, formats (zero-width characters), all kinds of spaces; and those that are ignorable or empty by
+# their definition though their category is another: joiners, fillers, variation selectors, the blank Braille pattern.
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+_UNIDENTIFIED = re.compile(r"d-h[0-9a-f]{32}")
 _INDEX_NAME = re.compile(r"([1-9][0-9]{0,18})\.([0-9a-f]{16})(?:\.([2-9]|[1-9][0-9]{1,8}))?\.json")
 
 
 def is_blank(text: str | None) -> bool:
-    """Return whether a serial or certificate number counts as absent: null, empty or only whitespace."""
-    return text is None or not text.strip()
+    """Return whether a serial or certificate number counts as absent: nothing in it can be seen."""
+    return text is None or all(
+        unicodedata.category(one) in _INVISIBLE_CATEGORIES or one in _INVISIBLE or one.isspace() for one in text
+    )
 
 
 def escape(text: str) -> str:
@@ -60,6 +77,20 @@ def certificate_segment(certificate_number: str | None, diploma_id: int) -> str:
     return f"c-{escape(certificate_number)}"
 
 
+def unidentified_segment(sha256: str) -> str:
+    """Return the folder in quarantine of a diploma whose id is none: `d-h` and 32 hex digits.
+
+    Args:
+        sha256: of the evidence as it came (hex).
+    """
+    return f"d-h{sha256[:32]}"
+
+
+def is_unidentified(segment: str) -> bool:
+    """Return whether a segment is one that `unidentified_segment` gives."""
+    return _UNIDENTIFIED.fullmatch(segment) is not None
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one diploma lies: its two key segments."""
@@ -74,6 +105,19 @@ class Place:
     def record_key(self, revision: str, generation: int = 1) -> str:
         """Return the key of a record, the commit marker."""
         return f"diplomas/{self.serial}/{self.certificate}/{_versioned(revision, generation)}.json"
+
+
+def places_of(serial: str | None, certificate_number: str | None, diploma_id: int) -> tuple[Place, ...]:
+    """Return where a diploma lies: where it is archived now, then where an earlier version may have archived it.
+
+    Earlier versions took a serial or number of nothing but invisible characters for one.
+    """
+    now = Place(serial_segment(serial), certificate_segment(certificate_number, diploma_id))
+    earlier = Place(
+        f"s-{escape(serial)}" if serial and serial.strip() else "no-serial",
+        f"c-{escape(certificate_number)}" if certificate_number and certificate_number.strip() else f"d-{diploma_id}",
+    )
+    return (now,) if earlier == now else (now, earlier)
 
 
 @dataclass(frozen=True, order=True)

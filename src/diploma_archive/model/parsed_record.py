@@ -13,11 +13,10 @@ from typing import TypeGuard
 from diploma_archive.errors import StoreError
 from diploma_archive.model.coercion import coerce_id, coerce_text, or_none
 from diploma_archive.model.json_document import FORMAT, Document
-from diploma_archive.model.keys import Place, certificate_segment, serial_segment
+from diploma_archive.model.keys import Place, places_of
 from diploma_archive.model.record import ArchivedFile
 
 ASK_VERIFY = "Run diploma-archive verify to see what is wrong"
-MAX_RECORD_BYTES = 1_000_000  # a record has 2 to 3 kB; what is larger than this is none
 
 ARCHIVED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
@@ -75,8 +74,9 @@ def read_record_content(key: str, record: Document) -> RecordContent:
         and all(value is None or isinstance(value, str) for value in (number, serial))
     ):
         raise StoreError("a record in the bucket is not complete", fix=ASK_VERIFY)
-    place = Place(serial_segment(serial), certificate_segment(number, diploma_id))
-    if place.record_key(revision, generation) != key:
+    places = places_of(serial, number, diploma_id)
+    place = next((one for one in places if one.record_key(revision, generation) == key), None)
+    if place is None:
         raise StoreError("a record does not belong where it lies", fix=ASK_VERIFY)
     user, course, date = (_object(record.get(name)) for name in ("user", "course", "coursedate"))
     conflict = record.get("conflict")

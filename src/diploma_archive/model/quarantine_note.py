@@ -30,13 +30,14 @@ def read_first_owner(note: Document) -> tuple[int, str] | None:
 class QuarantineNote:
     """Which diploma the bytes came for, and what is wrong with them."""
 
-    diploma_id: int
+    diploma_id: int | None  # None: its id is none
     participant_id: int | None
     user_id: int | None  # so that what is kept of a person can be found, and erased
     certificate_number: str | None
     reason: str
     seen_at: datetime
     run_id: str
+    diploma: Document | None = None  # what a record would hold of it, where there can never be one
 
     def to_document(self, payload: Payload) -> Document:
         """Return the note as the bucket keeps it."""
@@ -50,4 +51,5 @@ class QuarantineNote:
             "size": payload.size,
             "seen_at": utc_text(self.seen_at),
             "run_id": self.run_id,
+            **({} if self.diploma is None else {"diploma": self.diploma}),
         }

@@ -53,12 +53,33 @@ def build_record(
     omit_fields: Iterable[str],
 ) -> Document:
     """Return the record of one revision: every field of DESIGN.md section 5, always all of them."""
-    omitted = frozenset(omit_fields)
     return {
         "format": FORMAT,
         "revision": revision,
         "status": "withdrawn" if diploma.is_withdrawn else "issued",
         "generation": generation,
+        **documented_fields(diploma, provenance, omit_fields),
+        "file": None
+        if file is None
+        else {
+            "key": file.key,
+            "sha256": file.sha256,
+            "size": file.size,
+            "content_type": file.content_type,
+            "pages": file.pages,
+        },
+        "supersedes": supersedes,
+        "conflict": sorted(conflict) or None,
+        "archived_at": utc_text(archived_at),
+        "tool": TOOL,
+        "run_id": provenance.run_id,
+    }
+
+
+def documented_fields(diploma: Diploma, provenance: Provenance, omit_fields: Iterable[str]) -> Document:
+    """Return what a record says of a diploma and its source: documented fields less the omitted ones, never a link."""
+    omitted = frozenset(omit_fields)
+    return {
         "certificate_number": diploma.certificate_number,
         "serial": diploma.serial,
         "diploma_id": diploma.id,
@@ -79,20 +100,6 @@ def build_record(
             "deleted_at": diploma.deleted_at,
             "listed_at": utc_text(provenance.listed_at),
         },
-        "file": None
-        if file is None
-        else {
-            "key": file.key,
-            "sha256": file.sha256,
-            "size": file.size,
-            "content_type": file.content_type,
-            "pages": file.pages,
-        },
-        "supersedes": supersedes,
-        "conflict": sorted(conflict) or None,
-        "archived_at": utc_text(archived_at),
-        "tool": TOOL,
-        "run_id": provenance.run_id,
     }
 
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 from diploma_archive.errors import StoreError
 from diploma_archive.model.json_document import FORMAT, Document, from_json, to_json
-from diploma_archive.model.keys import IndexName, Place, certificate_segment, serial_segment
+from diploma_archive.model.keys import IndexName, Place, places_of
 from diploma_archive.model.record import index_entry
 from diploma_archive.model.revision import Evidence, fingerprint
 from diploma_archive.model.source_items import OMITTABLE_FIELDS, Diploma
-
-MAX_RECORD_BYTES = 5_000_000  # a record has 1 to 2 kB; nobody shall fill the memory with one
 
 FIELDS = frozenset(
     (
@@ -91,10 +89,9 @@ def _misfit(key: str, record: Document) -> str | None:
     numbers = (record["diploma_id"], record["generation"])
     if any(type(number) is not int or number < 1 for number in numbers):
         return "its ids are no whole numbers"
-    place = Place(
-        serial_segment(record["serial"]), certificate_segment(record["certificate_number"], record["diploma_id"])
-    )
-    if place.record_key(record["revision"], record["generation"]) != key:
+    places = places_of(record["serial"], record["certificate_number"], record["diploma_id"])
+    place = next((one for one in places if one.record_key(record["revision"], record["generation"]) == key), None)
+    if place is None:
         return "serial, certificate number, revision and generation in it do not fit its key"
     if _SOURCE_FIELDS - set(record["source"]):
         return "it does not say all that it must of its source"

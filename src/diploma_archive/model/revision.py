@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from diploma_archive.model.source_items import Diploma
+from diploma_archive.model.keys import certificate_segment, unidentified_segment
+from diploma_archive.model.source_items import Diploma, UnidentifiedDiploma
 
 Evidence = dict[str, int | bool | str | None]
 
@@ -48,10 +49,29 @@ def evidence(diploma: Diploma) -> Evidence:
 
 def fingerprint(fields: Evidence) -> str:
     """Return the name of a revision: the first 16 hex digits of SHA-256 over the canonical JSON."""
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+    return _sha256(fields)[:16]
 
 
 def revision_of(diploma: Diploma) -> str:
     """Return the revision that a diploma is in now."""
-    return fingerprint(evidence(diploma))
+    return fingerprint(_as_it_came(diploma))
+
+
+def quarantine_segment(diploma: Diploma) -> str:
+    """Return the folder of a diploma's bytes in quarantine: its certificate number's, where that is one.
+
+    A row without an id gives the same name each night, and another row another one.
+    """
+    if isinstance(diploma, UnidentifiedDiploma):
+        return unidentified_segment(_sha256(_as_it_came(diploma)))
+    return certificate_segment(None, diploma.id) if diploma.odd_numbers else diploma.places[0].certificate
+
+
+def _as_it_came(diploma: Diploma) -> Evidence:
+    fields = evidence(diploma)
+    return {**fields, "diploma_id": diploma.id_as_it_came} if isinstance(diploma, UnidentifiedDiploma) else fields
+
+
+def _sha256(fields: Evidence) -> str:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

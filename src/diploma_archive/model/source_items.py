@@ -6,7 +6,9 @@ A refusal names the field and never its value, since the value is somebody's per
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -17,12 +19,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    PrivateAttr,
     SecretStr,
     ValidationError,
 )
 
 from diploma_archive.errors import ListingError
-from diploma_archive.model.coercion import coerce_flag, coerce_id, coerce_text, or_none
+from diploma_archive.model.coercion import OddNumber, coerce_flag, coerce_id, coerce_number, coerce_text, or_none
+from diploma_archive.model.keys import Place, places_of
 from diploma_archive.model.source_time import NO_DATE, read_source_date
 
 
@@ -47,6 +51,7 @@ LenientId = Annotated[int | None, PlainValidator(lambda value: or_none(coerce_id
 LenientText = Annotated[str | None, PlainValidator(lambda value: or_none(coerce_text, value))]
 Flag = Annotated[bool | None, PlainValidator(coerce_flag)]
 Text = Annotated[str | None, PlainValidator(coerce_text)]
+Number = Annotated[str | None, PlainValidator(coerce_number)]
 Link = Annotated[SecretStr | None, PlainValidator(lambda v: None if v is None else SecretStr(coerce_text(v) or ""))]
 
 
@@ -132,8 +137,8 @@ class Diploma(SourceModel):
     is_assessment_completed: Flag = None
     is_diploma_printed: Flag = None
     is_sent: Flag = None
-    certificate_number: Text = Field(default=None, validation_alias="random_certificate_number")
-    serial: Text = None
+    certificate_number: Number = Field(default=None, validation_alias="random_certificate_number")
+    serial: Number = None
     result_updated_at: Text = None
     created_at: Text = None
     updated_at: Text = None
@@ -160,10 +165,49 @@ class Diploma(SourceModel):
         """Return whether earlier versions took a zero or odd date for a deletion: their record may say so."""
         return not self.is_withdrawn and bool((self.deleted_at or "").strip("0-: \t\r\n"))
 
+    @property
+    def odd_numbers(self) -> tuple[str, ...]:
+        """Return which of its numbers are none, by the names that FrontCore gives them: it cannot be archived."""
+        named = (("random_certificate_number", self.certificate_number), ("serial", self.serial))
+        return tuple(name for name, number in named if isinstance(number, OddNumber))
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where it lies: where it is archived now, then where an earlier version may have archived it."""
+        return places_of(self.serial, self.certificate_number, self.id)
+
     def __repr__(self) -> str:
         return f"<Diploma {self.id}>"
 
     __str__ = __repr__
+
+
+class UnidentifiedDiploma(Diploma):
+    """A diploma whose id is none (1.5): `id` is 0, and `id_as_it_came` is JSON."""
+
+    id: Annotated[int, PlainValidator(lambda _: 0)] = 0
+    _id_as_it_came: str = PrivateAttr("null")
+
+    @classmethod
+    def read(cls, raw: Mapping[str, object]) -> UnidentifiedDiploma:
+        """Return the item of a listing.
+
+        Raises:
+            ListingError: another field cannot be coerced.
+        """
+        item = read_item(cls, raw)
+        item._id_as_it_came = json.dumps(raw.get("id"), sort_keys=True)
+        return item
+
+    @property
+    def id_as_it_came(self) -> str:
+        """Return the id as JSON."""
+        return self._id_as_it_came
+
+    @property
+    def odd_numbers(self) -> tuple[str, ...]:
+        """Return which of its numbers are none: its id, too."""
+        return ("id", *super().odd_numbers)
 
 
 class Participant(SourceModel):
@@ -246,9 +290,20 @@ def read_diploma(raw: object) -> Diploma | BadItem:
         return read_item(Diploma, raw)
     except ListingError as error:
         known = raw if isinstance(raw, Mapping) else {}
+        if _is_unidentified(known):
+            with suppress(ListingError):
+                return UnidentifiedDiploma.read(known)
         return BadItem(
             or_none(coerce_id, known.get("id")), or_none(coerce_id, known.get("participant_id")), error.diagnostics()
         )
+
+
+def _is_unidentified(raw: Mapping[str, object]) -> bool:
+    """Return whether an item has no id that can be read, and a number that is none: its id or another."""
+    if or_none(coerce_id, raw.get("id")):
+        return False
+    numbers = (raw.get("random_certificate_number"), raw.get("serial"))
+    return isinstance(raw.get("id"), float) or any(isinstance(coerce_number(one), OddNumber) for one in numbers)
 
 
 def undocumented_fields(raw: object, kind: type[SourceModel] = Diploma, path: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ from diploma_archive.model.keys import certificate_segment, escape, is_blank, se
 
 WITHOUT_NUMBER = "d-"  # begins the segment of each diploma that has no certificate number
 
-_CERTIFICATE = re.compile(r"c-[A-Za-z0-9._-]{1,120}|d-[1-9][0-9]{0,18}")
+_CERTIFICATE = re.compile(r"c-[A-Za-z0-9._-]{1,120}|d-(?:[1-9][0-9]{0,18}|h[0-9a-f]{32})")
 _SERIAL = re.compile(r"s-[A-Za-z0-9._-]{1,120}|no-serial")
 _ESCAPED = re.compile(r"_([0-9A-F]{2})")
 _HASHED = re.compile(r"_h[0-9a-f]{32}")

@@ -18,7 +18,13 @@ from diploma_archive.archive.certificate_folders import is_record
 from diploma_archive.archive.erasure_receipts import Reason, Receipt, unfinished_receipts
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.model.json_document import to_json, utc_text
-from diploma_archive.model.keys import CHECKPOINTS, certificate_segment, receipt_key, suppression_mark_key
+from diploma_archive.model.keys import (
+    CHECKPOINTS,
+    certificate_segment,
+    is_unidentified,
+    receipt_key,
+    suppression_mark_key,
+)
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.suppression_mark import MarkMaker, Whom
 from diploma_archive.protection.objects_to_erase import ObjectsToErase, find_objects_to_erase, key_hash
@@ -77,6 +83,8 @@ class Erasure:
 def whom_of(eraser: Eraser, user_id: int | None, certificate_number: str | None) -> Whom:
     """Return whom the command line means; `d-123` is the diploma 123 that has no certificate number.
 
+    `d-h` and 32 hex digits is a diploma in quarantine that has no id either.
+
     Raises:
         StoreError: S3 refused or failed.
     """
@@ -85,7 +93,8 @@ def whom_of(eraser: Eraser, user_id: int | None, certificate_number: str | None)
     number = certificate_number or ""
     segment = certificate_segment(number, 0)
     without_number = number.removeprefix("d-")
-    if number != without_number and without_number.isascii() and without_number.isdigit():
+    is_id = number != without_number and without_number.isascii() and without_number.isdigit()
+    if is_id or is_unidentified(number):
         is_a_number = any(True for _ in eraser.list(f"certificates/{segment}/", at_most=1))
         return Whom(certificate=segment if is_a_number else number)
     return Whom(certificate=segment)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from diploma_archive.model.json_document import Document
-from diploma_archive.model.keys import IndexName, Place, certificate_segment, serial_segment
+from diploma_archive.model.keys import IndexName, Place
 from diploma_archive.model.record import Status, current_entry
 from diploma_archive.model.revision import revision_of
 from diploma_archive.model.source_items import Diploma
@@ -95,9 +95,8 @@ class Listed:
     was_once_taken_for_withdrawn: bool = False
 
     @classmethod
-    def of(cls, diploma: Diploma) -> Listed:
-        """Return what is to be compared of a diploma."""
-        place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
+    def at(cls, diploma: Diploma, place: Place) -> Listed:
+        """Return what is to be compared of a diploma, at one of its places."""
         status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
         misread = diploma.was_once_taken_for_withdrawn
         return cls(diploma.id, place, revision_of(diploma), status, diploma.updated_at, misread)

@@ -25,8 +25,8 @@ from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor, read_cursor
 from diploma_archive.model.json_document import from_json
-from diploma_archive.model.keys import CERTIFICATES, CURSOR_KEY, IndexName
-from diploma_archive.model.source_items import BadItem, Diploma
+from diploma_archive.model.keys import CERTIFICATES, CURSOR_KEY, IndexName, Place
+from diploma_archive.model.source_items import BadItem, Diploma, UnidentifiedDiploma
 from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.reconcile.archived_state import Holdings, look, read_current, read_entries
 from diploma_archive.reconcile.coverage import month_of
@@ -115,7 +115,9 @@ class Reconciliation:
         finally:
             self.result.listings += 1
         for item in listing.items:
-            if isinstance(item, BadItem):
+            if isinstance(item, UnidentifiedDiploma):
+                self._note_unreadable(BadItem(None, item.participant_id, "id is not a whole number"), unit)
+            elif isinstance(item, BadItem):
                 self._note_unreadable(item, unit)
             elif self.holdings.note_listed(item.id):
                 await self._diploma(item, unit)
@@ -128,7 +130,7 @@ class Reconciliation:
     async def _diploma(self, diploma: Diploma, unit: Unit) -> None:
         course, month = diploma.course, month_of(diploma.coursedate.start_at)
         self.result.listed += 1
-        if self.suppressions.covers(diploma.user.id, Listed.of(diploma).place.certificate):
+        if any(self.suppressions.covers(diploma.user.id, place.certificate) for place in diploma.places):
             self.result.suppressed += 1
             return
         found, others, error = await self._compared(diploma)
@@ -142,7 +144,14 @@ class Reconciliation:
             self.result.add(Difference(Found.CONFLICT, diploma.id, diploma.participant_id, course.id, month, also))
 
     async def _compared(self, diploma: Diploma) -> Verdict:
-        listed, elsewhere = Listed.of(diploma), False
+        for place in diploma.places[1:]:
+            verdict = await self._compared_at(diploma, place)
+            if verdict[0] in (None, Found.UNINDEXED):
+                return verdict
+        return await self._compared_at(diploma, diploma.places[0])
+
+    async def _compared_at(self, diploma: Diploma, place: Place) -> Verdict:
+        listed, elsewhere = Listed.at(diploma, place), False
         if self.result.both_ways:
             held, elsewhere = self.holdings.held(listed.place), self.holdings.knows(diploma.id)
             if not listed.needs(held):

@@ -54,8 +54,9 @@ _LOGIN_PAGE = "<!doctype html><html><title>Log in</title><form method=post><inpu
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON answer in ASCII, so that even half a surrogate pair arrives."""
-    return Response(json.dumps(content), status, dict(headers or {}), "application/json")
+    """Return a JSON answer in ASCII, so that even half a surrogate pair arrives; an infinite number as 1e999."""
+    text = json.dumps(content).replace(": Infinity", ": 1e999").replace(": -Infinity", ": -1e999")
+    return Response(text, status, dict(headers or {}), "application/json")
 
 
 @dataclass(frozen=True)

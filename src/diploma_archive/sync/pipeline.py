@@ -27,19 +27,24 @@ from diploma_archive.frontcore.source import FrontCore, Listing, Question
 from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.compact_table import CompactSet, digest64
 from diploma_archive.model.json_document import Document
-from diploma_archive.model.keys import IndexName, Place, certificate_segment, is_blank, serial_segment
+from diploma_archive.model.keys import IndexName, Place, is_blank
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Outcome
-from diploma_archive.model.payload import Payload
-from diploma_archive.model.quarantine_note import QuarantineNote
-from diploma_archive.model.record import ArchivedFile, Provenance, Status, build_record, tells_the_same
-from diploma_archive.model.revision import revision_of
+from diploma_archive.model.record import (
+    ArchivedFile,
+    Provenance,
+    Status,
+    build_record,
+    tells_the_same,
+)
+from diploma_archive.model.revision import quarantine_segment, revision_of
 from diploma_archive.model.source_items import BadItem, Diploma
 from diploma_archive.model.write_decision import History, plan
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.store.store import PDF_TYPE
 from diploma_archive.sync.planned_diploma import PlannedDiploma
+from diploma_archive.sync.quarantining import Quarantine, payload_of
 from diploma_archive.sync.recently_seen import RecentlySeen
-from diploma_archive.sync.run_errors import DuplicateFileError, UnlistedError
+from diploma_archive.sync.run_errors import DuplicateFileError, OddIdentityError, UnlistedError
 from diploma_archive.sync.run_options import Options
 
 MAX_STORE_FAILURES = 3
@@ -60,7 +65,11 @@ class Pipeline:
     _warned_serials: set[str] = field(default_factory=set)
     _store_failures: int = 0  # in a row
     _met: CompactSet = field(default_factory=CompactSet)
+    _quarantine: Quarantine = field(init=False)
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._quarantine = Quarantine(self.source, self.archive, self.options)
 
     async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
         """Yield what happened to each diploma of one unit, or that it could not be listed.
@@ -98,7 +107,7 @@ class Pipeline:
             if not self._is_new(item):
                 continue
             # What was listed again meanwhile, for a neighbour's refused link, is fresher.
-            fresh = item if listing is first or isinstance(item, BadItem) else listing.find(item.id) or item
+            fresh = item if listing is first or isinstance(item, BadItem) else listing.find(item) or item
             finding, listing = await self._archive_item(question, fresh, listing)
             yield finding
 
@@ -106,7 +115,7 @@ class Pipeline:
         """Return whether this state of a diploma is met for the first time in this run, and remember it."""
         if isinstance(item, BadItem):
             return item.diploma_id is None or self.is_new(item.diploma_id, "unreadable")
-        return self.is_new(item.id, revision_of(item))
+        return self.is_new(item.id, revision_of(item))  # of a row without an id, the revision tells it from others
 
     def is_new(self, diploma_id: int, revision: str) -> bool:
         """Return whether a state of a diploma is met for the first time in this run, and remember it."""
@@ -128,7 +137,7 @@ class Pipeline:
                 return finding, listing
             except LinkRefusedError:
                 listing = await self.source.diplomas(question)
-                relisted = listing.find(item.id)
+                relisted = listing.find(item)
                 if relisted is None:
                     raise SourceError(
                         "FrontCore refused the download link and does not list the diploma any more",
@@ -144,22 +153,22 @@ class Pipeline:
 
     async def _archive_diploma(self, diploma: Diploma, listing: Listing) -> Finding:
         """Steps 2 to 7 of section 4, for one diploma at a time under one certificate number."""
-        place = Place(serial_segment(diploma.serial), certificate_segment(diploma.certificate_number, diploma.id))
-        if self.archive.is_suppressed(diploma.user.id, place.certificate):
+        segments = {quarantine_segment(diploma), *(place.certificate for place in diploma.places)}
+        if any(self.archive.is_suppressed(diploma.user.id, segment) for segment in segments):
             return Finding(SUPPRESSED)
+        for place in diploma.places[1:]:
+            # Nothing is archived there any more, but what was stays, and is not archived twice.
+            case = await self._known_or_planned(diploma, listing, place)
+            if case.is_known:
+                return self._unchanged(case)
+        place = diploma.places[0]
+        if diploma.odd_numbers:
+            return await self._without_identity(diploma, listing, place)
         self._warn_of_shared_serial(diploma, place)
-        revision = revision_of(diploma)
         async with self._alone(place.certificate):
-            names = await self.archive.known(place.certificate, diploma.id, revision)
-            case = await self._plan(diploma, revision, listing, place, names)
-            if case.planned.write and await self.archive.complete_folder(place, names):
-                names = await self.archive.known(place.certificate, diploma.id, revision)
-                case = await self._plan(diploma, revision, listing, place, names)
+            case = await self._known_or_planned(diploma, listing, place)
             if not case.planned.write:
-                completed = self.archive.completed(diploma.id, case.revision)
-                return (
-                    case.committed(completed.record, completed.sha256) if completed else case.finding(Outcome.UNCHANGED)
-                )
+                return self._unchanged(case)
             if diploma.is_withdrawn:
                 return await self._commit(case, file=None)
             if self.options.dry_run:
@@ -173,6 +182,37 @@ class Pipeline:
             if file is None:
                 return case.finding(Outcome.UNCHANGED, sha256=case.planned.known_sha256)
             return await self._commit(case, file)
+
+    async def _without_identity(self, diploma: Diploma, listing: Listing, place: Place) -> Finding:
+        """Keep the bytes of a diploma whose number is none in quarantine; what is archived of it stays what it is.
+
+        Which number was meant nobody knows, so there is no key that is surely its own.
+        """
+        case = await self._known_or_planned(diploma, listing, place)
+        if case.is_known:
+            return self._unchanged(case)
+        error = OddIdentityError(f"{' and '.join(diploma.odd_numbers)} came as no number")
+        if not self.options.dry_run:
+            await self._quarantine.put_without_identity(diploma, listing, error)
+        return replace(
+            case.finding(Outcome.QUARANTINED, error=error.diagnostics()),
+            diploma_id=diploma.id or None,
+            certificate=quarantine_segment(diploma),
+        )
+
+    async def _known_or_planned(self, diploma: Diploma, listing: Listing, place: Place) -> PlannedDiploma:
+        """Steps 2 and 3: what the archive has of a diploma at a place, and what is to be done there."""
+        revision = revision_of(diploma)
+        names = await self.archive.known(place.certificate, diploma.id, revision)
+        case = await self._plan(diploma, revision, listing, place, names)
+        if case.planned.write and await self.archive.complete_folder(place, names):
+            names = await self.archive.known(place.certificate, diploma.id, revision)
+            case = await self._plan(diploma, revision, listing, place, names)
+        return case
+
+    def _unchanged(self, case: PlannedDiploma) -> Finding:
+        completed = self.archive.completed(case.diploma.id, case.revision)
+        return case.committed(completed.record, completed.sha256) if completed else case.finding(Outcome.UNCHANGED)
 
     async def _plan(
         self, diploma: Diploma, revision: str, listing: Listing, place: Place, names: list[IndexName]
@@ -191,11 +231,11 @@ class Pipeline:
         await self.archive.prepare()  # a bucket that cannot be written to must show before anything is downloaded
         download = await self.source.download(case.diploma, case.listing)
         try:
-            payload = Payload(download.file, download.sha256, download.md5, download.size)
+            payload = payload_of(download)
             try:
                 pages = await self._check(case, download)
             except OddFileError as error:
-                await self.archive.put_quarantine(case.place.certificate, payload, self._note(case.diploma, error))
+                await self._quarantine.put_file(case.diploma, download, error)
                 raise
             key = case.place.pdf_key(download.sha256)
             if case.planned.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
@@ -264,17 +304,6 @@ class Pipeline:
         named = (record.get("file") or {}).get("key")
         return ours is None or named == ours.key or (named is not None and await self.archive.holds_key(named))
 
-    def _note(self, diploma: Diploma, error: OddFileError) -> QuarantineNote:
-        return QuarantineNote(
-            diploma_id=diploma.id,
-            participant_id=diploma.participant_id,
-            user_id=None if {"user", "user.id"} & set(self.options.omit_fields) else diploma.user.id,
-            certificate_number=diploma.certificate_number,
-            reason=error.reason,
-            seen_at=datetime.now(UTC),
-            run_id=self.options.run_id,
-        )
-
     def _warn_of_shared_serial(self, diploma: Diploma, place: Place) -> None:
         if is_blank(diploma.serial):
             return
@@ -298,8 +327,8 @@ class Pipeline:
 
 
 def _failed(diploma: Diploma, error: str) -> Finding:
-    certificate = certificate_segment(diploma.certificate_number, diploma.id)
-    return Finding(Outcome.FAILED.value, diploma.id, diploma.participant_id, certificate, error=error)
+    segment = quarantine_segment(diploma)
+    return Finding(Outcome.FAILED.value, diploma.id or None, diploma.participant_id, segment, error=error)
 
 
 def _reraise_fatal(error: DiplomaArchiveError) -> None:

@@ -23,6 +23,11 @@ class PlannedDiploma:
     planned: Plan
     others: tuple[int, ...]  # other diplomas under the same certificate number
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether this revision is archived, whatever else is to be done about it."""
+        return self.planned.known_generation > 0
+
     def finding(
         self,
         outcome: Outcome,

@@ -29,5 +29,9 @@ class DuplicateFileError(OddFileError):
         return self._reason
 
 
+class OddIdentityError(OddFileError):
+    """A diploma whose certificate number, serial or id is none, so that nobody can tell under which it belongs."""
+
+
 class UnlistedError(SourceError):
     """A listing could not be had; it has no diploma, so it has no outcome."""

@@ -203,8 +203,6 @@ def test_a_diploma_without_an_id_is_refused(missing):
     [
         ("id", CANARY),
         ("participant_id", CANARY),
-        ("random_certificate_number", [CANARY]),
-        ("serial", {"x": CANARY}),
         ("is_passed", CANARY),
         ("passed_note", [CANARY]),
         ("user.id", CANARY),
