@@ -124,6 +124,10 @@ class IntegrityError(StoreError):
     """S3 holds other bytes than were sent."""
 
 
+class TooLargeError(StoreError):
+    """An object has more bytes than one of its kind can have."""
+
+
 class ObjectMissingError(StoreError):
     """An object that was to be read is not there."""
 

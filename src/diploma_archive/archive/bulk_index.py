@@ -28,7 +28,7 @@ class BulkIndex:
 
     @classmethod
     def of(cls, rows: Iterable[Listed]) -> BulkIndex:
-        """Return what the rows of a LIST of `certificates/` say; they come sorted by key."""
+        """Return what the rows of a LIST of `certificates/` say."""
         index = cls()
         named = ((row.key.split("/")[1], read_index_name(row.key)) for row in rows)
         for certificate, entries in groupby(named, lambda entry: entry[0]):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from diploma_archive.model.keys import DIPLOMAS, Place
+from diploma_archive.store.listing import in_order
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
@@ -45,9 +46,12 @@ def grouped(rows: Iterable[Listed]) -> Iterator[Folder]:
     """Yield the certificate folders of LIST rows below `diplomas/`, which come sorted by key.
 
     A key that is not `diplomas/{serial}/{certificate}/{name}` comes as a stranger in a folder of its own.
+
+    Raises:
+        StoreError: they are not sorted.
     """
     folder: Folder | None = None
-    for row in rows:
+    for row in in_order(rows):
         parts = row.key.split("/")
         place = Place(parts[1], parts[2]) if len(parts) == 4 else Place("", row.key)
         if folder is None or folder.place != place:

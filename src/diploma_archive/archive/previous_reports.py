@@ -12,10 +12,11 @@ from datetime import datetime
 
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import RUNS
+from diploma_archive.model.size_limits import REPORT_HEAD_BYTES
+from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
 LATEST_LOOKED_AT = 10  # as many runs may end at the same moment without a gap in the chain
-_START_BYTES = 65_536  # the head of a report, before its outcomes
 FULL, FINISHED = "full", "finished"  # `scope` and `status` of such a report
 _OUTCOMES = b'"outcomes": ['
 
@@ -27,10 +28,8 @@ def previous_reports(reader: Reader) -> list[dict[str, str]]:
         StoreError: S3 refused or failed.
     """
     latest = sorted(reader.list(RUNS), key=lambda row: (row.modified, row.key))[-LATEST_LOOKED_AT:]
-    named = {
-        link["key"] for row in latest for link in previous_of(read_head(reader.get_start(row.key, _START_BYTES) or b""))
-    }
-    ends = [(row.key, reader.digest(row.key)) for row in latest if row.key not in named]
+    named = {link["key"] for row in latest for link in previous_of(_head(reader, row))}
+    ends = [(row.key, reader.digest(row.key, listed=row)) for row in latest if row.key not in named]
     return [{"key": key, "sha256": digest.sha256} for key, digest in ends if digest is not None]
 
 
@@ -40,12 +39,16 @@ def last_full_pass(reader: Reader) -> datetime | None:
     Raises:
         StoreError: S3 refused or failed.
     """
-    for key in sorted((row.key for row in reader.list(RUNS)), reverse=True):
-        head = read_head(reader.get_start(key, _START_BYTES) or b"")
+    for row in sorted(reader.list(RUNS), key=lambda row: row.key, reverse=True):
+        head = _head(reader, row)
         if (head.get("scope"), head.get("status")) == (FULL, FINISHED):
             with suppress(TypeError, ValueError):
                 return datetime.fromisoformat(head["started_at"])
     return None
+
+
+def _head(reader: Reader, row: Listed) -> Document:
+    return read_head(reader.get_start(row, REPORT_HEAD_BYTES) or b"")
 
 
 def read_head(start: bytes) -> Document:

@@ -20,7 +20,7 @@ from diploma_archive.archive.records import get_record
 from diploma_archive.catalogue.query import searchable
 from diploma_archive.errors import Kind, ObjectMissingError, StoreError
 from diploma_archive.model.json_document import utc_text
-from diploma_archive.model.parsed_record import ASK_VERIFY, MAX_RECORD_BYTES, RecordContent
+from diploma_archive.model.parsed_record import RecordContent
 from diploma_archive.model.source_time import to_source_time
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
@@ -112,8 +112,6 @@ class Update:
 
     def _read(self, row: Listed) -> _Read:
         try:
-            if row.size > MAX_RECORD_BYTES:
-                raise StoreError("an object under the name of a record is too large to be one", fix=ASK_VERIFY)
             return _Read(row, get_record(self._reader, row.key)[0])
         except StoreError as error:
             if error.kind is not Kind.ITEM:

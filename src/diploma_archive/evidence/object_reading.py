@@ -13,7 +13,7 @@ from typing import TypeVar
 from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
 from diploma_archive.evidence.findings import FindingClass
 from diploma_archive.model.keys import CERTIFICATES
-from diploma_archive.model.record_check import MAX_RECORD_BYTES
+from diploma_archive.model.size_limits import is_too_large
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
@@ -53,7 +53,7 @@ class FileState:
 
 def read_text(reader: Reader, row: Listed) -> Text | Unread:
     """Return the bytes of a small object, or why they cannot be had."""
-    if row.size > MAX_RECORD_BYTES:
+    if is_too_large(row.key, row.size):
         return Text(b"")  # too large for JSON of ours: judged like one that says nothing, and not brought to memory
 
     def work() -> Text | Unread:

@@ -19,9 +19,7 @@ from diploma_archive.model.coercion import MAX_ID
 from diploma_archive.model.json_document import FORMAT, Document
 from diploma_archive.model.keys import RUNS, run_report_key
 from diploma_archive.model.outcome import UNLISTED, Finding, Outcome
-
-MAX_LINE_BYTES = 1_000_000
-MAX_HEAD_BYTES = 5_000_000
+from diploma_archive.model.size_limits import REPORT_HEAD_BYTES, REPORT_LINE_BYTES
 
 _KEY = re.compile(rf"{RUNS}\d{{4}}/\d\d/\d\d/\d{{8}}T\d{{6}}Z-([^/]+)\.json")
 _RECORD = re.compile(r"diplomas/[^/]+/([^/]+)/([0-9a-f]{16})(?:\.[1-9][0-9]{0,8})?\.json")
@@ -89,11 +87,11 @@ def _read_head(file: BinaryIO) -> tuple[Document, bool]:
     """
     lines, size = [], 0
     while True:
-        line = file.readline(MAX_LINE_BYTES)
+        line = file.readline(REPORT_LINE_BYTES)
         if line in (_OUTCOMES_BEGIN, _NO_OUTCOMES):
             break
         size += len(line)
-        if not line or size > MAX_HEAD_BYTES:
+        if not line or size > REPORT_HEAD_BYTES:
             raise ValueError("no outcomes")
         lines.append(line)
     text = b"".join(lines).removesuffix(b",\n") + b"\n}"
@@ -105,9 +103,9 @@ def _read_head(file: BinaryIO) -> tuple[Document, bool]:
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the outcomes, each as its line without the comma; a line that is no outcome's comes as it is."""
-    line = file.readline(MAX_LINE_BYTES)
+    line = file.readline(REPORT_LINE_BYTES)
     while line and line != _OUTCOMES_END:
-        following = file.readline(MAX_LINE_BYTES)
+        following = file.readline(REPORT_LINE_BYTES)
         ending = b"\n" if following == _OUTCOMES_END else b",\n"
         yield line[4:].removesuffix(ending) if line.startswith(b"    {") and line.endswith(b"}" + ending) else line
         line = following

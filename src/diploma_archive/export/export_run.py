@@ -111,8 +111,8 @@ class Export:
         if not key.startswith(keys.CERTIFICATES) or keys.read_index_name(key) is None:
             return True
         try:
-            stored = self.reader.get_start(key, 100_000)
-            record = from_json(stored or b"", "an index entry").get("record")
+            stored = self.reader.get(key)
+            record = from_json(stored.body if stored else b"", "an index entry").get("record")
             if not isinstance(record, str) or not _is_record(record) or self._is_known(record):
                 return True
             if self.reader.exists(record):

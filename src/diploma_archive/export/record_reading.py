@@ -16,7 +16,7 @@ from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.failure_limit import FailureLimit
 from diploma_archive.model.json_document import from_json
 from diploma_archive.model.keys import DIPLOMAS, Place, index_prefix, read_index_name
-from diploma_archive.model.record_check import MAX_RECORD_BYTES, Checked, check_record
+from diploma_archive.model.record_check import Checked, check_record
 from diploma_archive.model.source_items import OMITTABLE_FIELDS
 from diploma_archive.model.typed_certificate_number import certificate_segments
 from diploma_archive.store.objects import Listed
@@ -70,12 +70,10 @@ def read_small(reader: Reader, key: str) -> bytes:
     Raises:
         StoreError: it is not there, cannot be read, or is larger than any such object is.
     """
-    body = reader.get_start(key, MAX_RECORD_BYTES + 1)
-    if body is None:
+    stored = reader.get(key)
+    if stored is None:
         raise ObjectMissingError("is not in the bucket")
-    if len(body) > MAX_RECORD_BYTES:
-        raise StoreError("is far too large to be what its name says")
-    return body
+    return stored.body
 
 
 def read_folder(

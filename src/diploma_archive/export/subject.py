@@ -21,6 +21,7 @@ from diploma_archive.model.coercion import coerce_id, or_none
 from diploma_archive.model.json_document import Document, from_json
 from diploma_archive.model.keys import QUARANTINE
 from diploma_archive.model.quarantine_note import read_first_owner
+from diploma_archive.store.listing import in_order
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
@@ -149,7 +150,7 @@ def find_quarantined(reader: Reader, person: Person, work: Export, workers: int)
 def _pairs(reader: Reader) -> Iterator[list[Listed]]:
     """Yield the objects in quarantine that belong together: bytes and note, or one of them alone."""
     pair: list[Listed] = []
-    for row in reader.list(QUARANTINE):
+    for row in in_order(reader.list(QUARANTINE)):
         if pair and _without_ending(pair[0].key) != _without_ending(row.key):
             yield pair
             pair = []

@@ -22,6 +22,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
 
@@ -84,6 +85,10 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
             "the S3 endpoint's certificate is not trusted",
             fix="Check AWS_ENDPOINT_URL_S3, or name your own authority in AWS_CA_BUNDLE",
             kind=Kind.FATAL,
+        )
+    if isinstance(error, ResponseParserError):
+        return StoreError(
+            "what answers at the S3 endpoint is no S3", fix="Check AWS_ENDPOINT_URL_S3", kind=Kind.RETRIABLE
         )
     if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)):
         return StoreError(

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from diploma_archive.errors import IntegrityError, StoreError
+from diploma_archive.errors import IntegrityError, StoreError, TooLargeError
 from diploma_archive.model.keys import CHECKPOINTS
 from diploma_archive.model.payload import Payload
+from diploma_archive.model.size_limits import is_too_large, size_limit
 from diploma_archive.store.fast_put_and_head import ABSENT, FastPath
 from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.store.objects import Digest, Head, hex_of
@@ -91,9 +92,12 @@ class Store(Reader):
             Whether our bytes are new, were there already, or other bytes were there and left alone.
 
         Raises:
+            TooLargeError: no reader would believe it; nothing was sent.
             IntegrityError: S3 holds other bytes than were sent.
             StoreError: S3 refused or failed.
         """
+        if is_too_large(key, payload.size):
+            raise too_large_to_write(key)
         if look_first:
             found = self.compare(key, payload)
             if found is not None:
@@ -128,6 +132,8 @@ class Store(Reader):
             StoreError: S3 refused or failed.
         """
         payload = Payload.of(body)
+        if is_too_large(key, payload.size):
+            raise too_large_to_write(key)
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
         with self._translated():
             try:
@@ -195,8 +201,22 @@ class Store(Reader):
         """
         if head.size != payload.size or head.sha256 not in (None, payload.sha256):
             return Created.OTHER
-        proven = head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms"))
-        return Created.SAME if proven or self.digest(key) == Digest(payload.size, payload.sha256) else Created.OTHER
+        if head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms")):
+            return Created.SAME
+        try:
+            read = self.digest(key, expected=payload.sha256)
+        except IntegrityError:
+            return Created.OTHER
+        return Created.SAME if read == Digest(payload.size, payload.sha256) else Created.OTHER
+
+
+def too_large_to_write(key: str) -> TooLargeError:
+    """Return the error of an object that has more bytes than one of its kind may have."""
+    kind, most = size_limit(key) or ("", 0)
+    return TooLargeError(
+        f"{kind} would have more than {most} bytes, and nobody would read it again",
+        fix="Look at this diploma in FrontCore: one of its texts is very long",
+    )
 
 
 def _head_of(answer: PutObjectOutputTypeDef, payload: Payload) -> Head:

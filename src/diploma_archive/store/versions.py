@@ -6,24 +6,32 @@ Rule: it is opened with the erasure credentials alone, and what S3 refuses to re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from diploma_archive.errors import Kind, ObjectMissingError, ObjectRefusedError, StoreError
+from diploma_archive.errors import (
+    IntegrityError,
+    Kind,
+    ObjectMissingError,
+    ObjectRefusedError,
+    StoreError,
+    TooLargeError,
+)
 from diploma_archive.model.json_document import utc_text
+from diploma_archive.model.size_limits import size_limit
+from diploma_archive.store.checked_reading import Collected
+from diploma_archive.store.listing import Page, in_order, out_of_order, version_pages
 from diploma_archive.store.s3_errors import error_code, status_code
 from diploma_archive.store.store import Store
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
+    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
 # MinIO says InvalidRequest of a locked version, Amazon AccessDenied.
 _REFUSALS = frozenset({"AccessDenied", "InvalidRequest", "ObjectLocked", "InvalidObjectState", "OperationAborted"})
-MAX_DOCUMENT_BYTES = 10_000_000  # records and notes have a few thousand
 
 
 @dataclass(frozen=True)
@@ -55,23 +63,35 @@ class Kept:
 
 
 class Eraser(Store):
-    """The objects below one prefix of one bucket with all their versions, to be read and removed."""
+    """The objects below one prefix of one bucket with all their versions, to be read and removed.
+
+    Attributes:
+        lists_versions: False once objects were seen that no LIST of versions gave.
+        met_versions: whether an answer to a PUT or DELETE named a version or a delete marker.
+    """
+
+    lists_versions = True
+    met_versions = False
 
     def versions(self, prefix: str) -> Iterator[Version]:
         """Yield all versions and delete markers below a key prefix, sorted by key.
 
-        Where the server knows no versions, yield the objects.
+        Where the server knows no versions, yield the objects; `lists_versions` is False from then on.
 
         Raises:
-            StoreError: S3 refused or failed.
+            StoreError: S3 refused or failed, or the listing is not complete or not in order.
         """
-        any_version = False
+        any_version, last = False, ""
         for version in self._versions(prefix):
-            any_version = True
+            if version.key < last:
+                raise out_of_order()
+            any_version, last = True, version.key
             yield version
         if not any_version:
             # Some servers answer a LIST of versions with an empty one: that must never look like "nothing is left".
-            yield from (Version(row.key, None, is_latest=True) for row in self.list(prefix))
+            for row in in_order(self.list(prefix)):
+                self.lists_versions = False
+                yield Version(row.key, None, is_latest=True)
 
     def read_version(self, version: Version) -> bytes | None:
         """Return the bytes of a version, or None where it cannot be read now or is no document (far too large).
@@ -79,16 +99,14 @@ class Eraser(Store):
         Raises:
             StoreError: S3 failed.
         """
+        collected = Collected()
         try:
             with self._translated():
-                answer = self._client.get_object(
-                    Bucket=self._bucket, Key=self._root + version.key, **_which(version, latest_by_key=True)
-                )
-                with closing(answer["Body"]) as body:
-                    read = body.read(MAX_DOCUMENT_BYTES + 1)
-        except (ObjectMissingError, ObjectRefusedError):
+                which = _which(version, latest_by_key=True)
+                self._reading.read(self._root + version.key, collected, limit=size_limit(version.key), **which)
+        except (ObjectMissingError, ObjectRefusedError, TooLargeError, IntegrityError):
             return None
-        return read if len(read) <= MAX_DOCUMENT_BYTES else None
+        return collected.body
 
     def lock_of(self, version: Version) -> Kept | None:
         """Return what keeps a version from being removed, or None where nothing does, as far as S3 says.
@@ -122,19 +140,24 @@ class Eraser(Store):
         """
         with self._translated():
             try:
-                self._client.delete_object(Bucket=self._bucket, Key=self._root + version.key, **_which(version))
+                which = _which(version)
+                answer = self._client.delete_object(Bucket=self._bucket, Key=self._root + version.key, **which)
+                self.met_versions |= answer.get("VersionId") not in (None, "null") or bool(answer.get("DeleteMarker"))
             except ClientError as error:
                 if error_code(error) in _REFUSALS:
                     return self.lock_of(version) or Kept(version, "refused")
                 raise
         return None
 
+    def _put_object(self, key: str, **arguments: Any) -> PutObjectOutputTypeDef:
+        answer = super()._put_object(key, **arguments)
+        self.met_versions |= answer.get("VersionId") not in (None, "null")
+        return answer
+
     def _versions(self, prefix: str) -> Iterator[Version]:
         with self._translated():
             try:
-                for page in self._client.get_paginator("list_object_versions").paginate(
-                    Bucket=self._bucket, Prefix=self._root + prefix
-                ):
+                for page in version_pages(self._client, self._bucket, self._root + prefix):
                     yield from sorted(self._of_page(page), key=lambda version: version.key)
             except ClientError as error:
                 if status_code(error) in (405, 501) or error_code(error) == "NotImplemented":
@@ -147,7 +170,7 @@ class Eraser(Store):
                     ) from None
                 raise
 
-    def _of_page(self, page: ListObjectVersionsOutputTypeDef) -> Iterator[Version]:
+    def _of_page(self, page: Page) -> Iterator[Version]:
         for row in page.get("Versions", ()):
             yield Version(row["Key"].removeprefix(self._root), row["VersionId"], row["IsLatest"])
         for marker in page.get("DeleteMarkers", ()):

@@ -76,7 +76,7 @@ class OtherObjects:
         unknown = {
             Finding(FindingClass.UNKNOWN_OBJECT, key, "it lies where diploma-archive writes nothing of this name")
             for key in self._unknown
-            if any(row.key == key for row in self._reader.list(key, at_most=1))
+            if any(row.key == key for row in self._reader.list(key))
         }
         return unknown | self._damaged
 

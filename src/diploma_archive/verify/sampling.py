@@ -14,7 +14,7 @@ from typing import Any
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.evidence.certificate_objects import CertificateObjects
-from diploma_archive.model.keys import certificate_segment
+from diploma_archive.model.keys import certificate_segment, is_blank
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def sample(share: str, day: date) -> Choice:
 
 def one_certificate(text: str) -> Choice:
     """Return the choice of one certificate, named by its number or by its key segment (`c-ABC123456`, `d-12345`)."""
-    if not text.strip():
+    if is_blank(text):
         raise SettingsError("--certificate is empty", fix="Write a certificate number such as ABC123456")
     named = {certificate_segment(text, 0)}
     if re.fullmatch(r"[cd]-[A-Za-z0-9._-]+", text.strip()):
