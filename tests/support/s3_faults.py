@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -94,8 +94,35 @@ class Delay:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Rewrite:
+    """What the server answered with success comes back changed; its length is then that of what came.
+
+    Args:
+        change: of the body, given the request.
+        headers: the names of headers (lower case) that are lost on the way.
+        put: headers that have another value then.
+        chunked: the length is not announced.
+    """
+
+    change: Callable[[bytes, S3Request], bytes]
+    headers: frozenset[str] = frozenset()
+    put: Mapping[str, str] = field(default_factory=dict)
+    chunked: bool = False
+
+
 Fault = (
-    CutAnswer | Reset | Answer | FlipBytes | FlipStored | FlipAnswer | DropChecksum | StripCondition | Racers | Delay
+    CutAnswer
+    | Reset
+    | Answer
+    | FlipBytes
+    | FlipStored
+    | FlipAnswer
+    | DropChecksum
+    | StripCondition
+    | Racers
+    | Delay
+    | Rewrite
 )
 ENDINGS = (CutAnswer, HalfAnswer, Reset, Answer, Page)  # a request meets one of these at most; all the others add up
 

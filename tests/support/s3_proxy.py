@@ -34,6 +34,7 @@ from tests.support.s3_faults import (
     Page,
     Racers,
     Reset,
+    Rewrite,
     S3Request,
     StripCondition,
     flipped,
@@ -54,6 +55,7 @@ __all__ = [
     "Page",
     "Racers",
     "Reset",
+    "Rewrite",
     "S3Proxy",
     "S3Request",
     "StripCondition",
@@ -230,7 +232,7 @@ class S3Proxy:
         request.stored_status = outgoing.status
         if isinstance(ending, CutAnswer):
             return None
-        outgoing = _changed(outgoing, chosen)
+        outgoing = _changed(outgoing, chosen, request)
         return replace(outgoing, half=True) if isinstance(ending, HalfAnswer) else outgoing
 
     def _exists(self, request: S3Request) -> bool:
@@ -254,8 +256,14 @@ class S3Proxy:
         return True
 
 
-def _changed(outgoing: Outgoing, chosen: Chosen) -> Outgoing:
+def _changed(outgoing: Outgoing, chosen: Chosen, request: S3Request) -> Outgoing:
     headers, body = outgoing.headers, outgoing.body
+    rewrite = chosen.first(Rewrite)
+    if isinstance(rewrite, Rewrite) and outgoing.status in (200, 206):
+        body = rewrite.change(body, request)
+        lost = {*rewrite.headers, *rewrite.put, *(("content-length",) if request.method != "HEAD" else ())}
+        headers = [(name, value) for name, value in headers if name.lower() not in lost] + [*rewrite.put.items()]
+        outgoing = replace(outgoing, chunked=rewrite.chunked)
     drop = chosen.first(DropChecksum)
     if isinstance(drop, DropChecksum):
         headers = [(name, value) for name, value in headers if not name.lower().startswith("x-amz-checksum-")]

@@ -43,6 +43,7 @@ class Outgoing:
     body: bytes
     reset: bool = False
     half: bool = False
+    chunked: bool = False  # its length is not announced
 
 
 def error_answer(answer: Answer, request: S3Request) -> Outgoing:
@@ -188,12 +189,16 @@ class _Handler(BaseHTTPRequestHandler):
                 has_length = True
             if name.lower() not in _OF_THE_CONNECTION:
                 lines.append(f"{name}: {value}")
-        if not has_length and outgoing.status not in (204, 304):
+        body = outgoing.body
+        if outgoing.chunked:
+            lines.append("Transfer-Encoding: chunked")
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        elif not has_length and outgoing.status not in (204, 304):
             lines.append(f"Content-Length: {len(outgoing.body)}")
         if self.close_connection:
             lines.append("Connection: close")
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        return head if self.command == "HEAD" else head + outgoing.body
+        return head if self.command == "HEAD" else head + body
 
     def _body(self) -> bytes | None:
         """Return the body, or None where the client went away before its end."""

@@ -35,6 +35,9 @@ class Receipt:
         mark: the suppression mark of whom it is about; only in a receipt that is not complete.
         objects: how many keys are gone.
         versions: how many versions of them (delete markers included) this program removed.
+        unlisted: how many keys a plain LIST has that the LIST of versions lacks: nobody knows whose they are.
+        versions_looked_at: whether S3 lists versions; where it does not, objects are all that could be looked for.
+        versions_hidden: S3 has versions and does not list them, so that some may be left.
         replaces: keys of receipts, not complete, whose content this one has taken over.
     """
 
@@ -49,6 +52,9 @@ class Receipt:
     locked: int = 0
     locked_until: datetime | None = None
     unclear: int = 0
+    unlisted: int = 0
+    versions_looked_at: bool = True
+    versions_hidden: bool = False
     replaces: tuple[str, ...] = ()
 
     @property
@@ -59,7 +65,7 @@ class Receipt:
     @property
     def is_complete(self) -> bool:
         """Return whether everything that was found is gone; what nobody can tell whose it is stands beside it."""
-        return not self.left
+        return not (self.left or self.unlisted or self.versions_hidden)
 
     def to_document(self, erased_at: datetime) -> Document:
         """Return the receipt as the bucket keeps it."""
@@ -77,6 +83,8 @@ class Receipt:
             "versions": self.versions,
             "locked": {"count": self.locked, "until": self.locked_until and utc_text(self.locked_until)},
             "unclear": self.unclear,
+            "unlisted": self.unlisted,
+            "versions_looked_at": self.versions_looked_at,
             "records": sorted(self.records),
             "replaces": sorted(self.replaces),
             **({} if self.is_complete else unfinished),

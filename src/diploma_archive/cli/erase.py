@@ -124,6 +124,12 @@ def _as_text(done: Erasure) -> str:
             "S3 does not remove these now:" if done.receipt is None else "NOT erased, S3 does not remove them:"
         )
         lines += _at_most([_kept_line(kept) for kept in done.kept])
+    if done.unlisted:
+        lines.append("S3 shows these and does not list their versions, so nobody can tell whose they are:")
+        lines += _at_most([f"  {key}" for key in done.unlisted])
+    if done.receipt is not None and not done.receipt.versions_looked_at:
+        hidden = " It has some, which may hold what was erased." if done.receipt.versions_hidden else ""
+        lines.append(f"This S3 server does not list versions, so they could not be looked at.{hidden}")
     if done.receipt is not None:
         complete = "Complete, as far as anybody can tell." if done.found.unclear else "Complete."
         lines.append(complete if done.receipt.is_complete else "NOT complete: run it again when that is settled.")

@@ -27,10 +27,13 @@ from diploma_archive.model.keys import (
 )
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.suppression_mark import MarkMaker, Whom
+from diploma_archive.protection.erasure_proof import still_there
 from diploma_archive.protection.objects_to_erase import ObjectsToErase, find_objects_to_erase, key_hash
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.store import JSON_TYPE
 from diploma_archive.store.versions import Eraser, Kept, Version
+
+LOOKS = 3  # at a listing that lacks something
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Erasure:
     Attributes:
         found: what was to go when it was looked for, and what stays.
         kept: what S3 does not remove (in a dry run: as far as it says so already).
+        unlisted: keys that a plain LIST has and the LIST of versions lacks: nobody knows whose they are.
         receipt: what is gone; None in a dry run.
         receipt_key: where the receipt lies; None where none was written.
         was_suppressed: whether the person or certificate was kept out already.
@@ -50,11 +54,13 @@ class Erasure:
     receipt: Receipt | None
     receipt_key: str | None
     was_suppressed: bool
+    unlisted: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         """Return whether nothing is left behind, or, in a dry run, nothing would be."""
-        return not self.found.unclear and not self.kept and (self.receipt is None or self.receipt.is_complete)
+        is_known = not (self.found.unclear or self.kept or self.unlisted)
+        return is_known and (self.receipt is None or self.receipt.is_complete)
 
     def to_document(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""
@@ -75,6 +81,8 @@ class Erasure:
             "locked": [kept.to_document() for kept in self.kept],
             "shared": sorted(self.found.shared),
             "unclear": [{"key": key, "reason": why} for key, why in sorted(self.found.unclear.items())],
+            "unlisted": len(self.unlisted),
+            "versions_looked_at": self.receipt is None or self.receipt.versions_looked_at,
             "was_suppressed": self.was_suppressed,
             "receipt": self.receipt_key,
         }
@@ -117,27 +125,54 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     was_suppressed = mark in suppressions.marks
     before = unfinished_receipts(eraser, mark)
     left = frozenset[str]().union(*(receipt.left for receipt in before.values()))
-    found = find_objects_to_erase(eraser, whom, left, workers)
+    found, unlisted = _look(eraser, whom, left, workers)
     if not confirmed:
         locks = in_parallel(eraser.lock_of, found.versions, workers)
-        return Erasure(found, tuple(lock for lock in locks if lock is not None), None, None, was_suppressed)
+        kept = tuple(lock for lock in locks if lock is not None)
+        return Erasure(found, kept, None, None, was_suppressed, unlisted)
     if not was_suppressed:
         document = maker.document(datetime.now(UTC))
         eraser.create(suppression_mark_key(mark), Payload.of(to_json(document)), JSON_TYPE)
     for version in list(eraser.versions(CHECKPOINTS)):
         eraser.remove(version)  # a run that goes on from it would report what is erased here
     carried = _carried(before.values(), found, Receipt(reason.value, mark, utc_text(datetime.now(UTC))))
-    if not found.versions and not before:
-        return Erasure(found, (), carried, None, was_suppressed)
     begun = [*before]
+    if unlisted:
+        # Without all versions in sight nothing goes: a record that went alone would leave files that are nobody's.
+        receipt = replace(_with_left(carried, found.keys), unlisted=len(unlisted), replaces=tuple(begun))
+        return Erasure(found, (), receipt, _put_receipt(eraser, receipt), was_suppressed, unlisted)
     if found.versions:
         begun.append(_put_receipt(eraser, _with_left(carried, found.keys)))
     kept = _remove(eraser, found.versions, workers)
-    receipt = _look_again(eraser, found, carried, kept, workers)
+    for _ in range(LOOKS):
+        unlisted = tuple(found.seen.unlisted(eraser))
+        if not unlisted:
+            break
+        # A run that was still at work: what it wrote meanwhile may be theirs too.
+        later, unlisted = _look(eraser, whom, left | frozenset(map(key_hash, found.keys)), workers)
+        if unlisted:
+            break
+        if later.versions:
+            begun.append(_put_receipt(eraser, _with_left(carried, found.keys | later.keys)))
+            kept += _remove(eraser, later.versions, workers)
+        found.take_in(later)
+    receipt = replace(_look_again(eraser, found, carried, kept, workers), unlisted=len(unlisted))
+    if receipt.is_complete and not found.versions and not before:
+        return Erasure(found, (), receipt, None, was_suppressed)
     final = _put_receipt(eraser, replace(receipt, replaces=tuple(begun)))
     for version in (version for name in begun for version in eraser.versions(name)):
         eraser.remove(version)  # what the last one says is all there is to say; a locked one may stay
-    return Erasure(found, kept, receipt, final, was_suppressed)
+    return Erasure(found, kept, receipt, final, was_suppressed, unlisted)
+
+
+def _look(eraser: Eraser, whom: Whom, left: frozenset[str], workers: int) -> tuple[ObjectsToErase, tuple[str, ...]]:
+    """Return what is held of somebody, and the keys that S3 shows and whose versions it does not list."""
+    for _ in range(LOOKS):
+        found = find_objects_to_erase(eraser, whom, left, workers)
+        unlisted = tuple(found.seen.unlisted(eraser))
+        if not unlisted:
+            break
+    return found, unlisted
 
 
 def lift(eraser: Eraser, whom: Whom, key: SecretStr, *, confirmed: bool) -> tuple[bool, tuple[Kept, ...]]:
@@ -198,6 +233,7 @@ def _look_again(
     keys = sorted(found.keys)
     there = dict(zip(keys, in_parallel(look, keys, workers), strict=True))
     gone = frozenset(key for key, versions in there.items() if not versions)
+    gone -= still_there(eraser, sorted(gone), workers)
     removed = sum(version.version_id not in there[version.key] for version in found.versions)
     dates = [each.until for each in kept if each.until is not None]
     return replace(
@@ -208,6 +244,8 @@ def _look_again(
         locked=len(kept),
         locked_until=max(dates, default=None),
         unclear=len(found.unclear),
+        versions_looked_at=eraser.lists_versions,
+        versions_hidden=not eraser.lists_versions and eraser.met_versions,
     )
 
 

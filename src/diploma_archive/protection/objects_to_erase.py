@@ -15,6 +15,7 @@ from itertools import groupby
 
 from diploma_archive.model.keys import CERTIFICATES, DIPLOMAS, QUARANTINE, index_prefix, read_index_name
 from diploma_archive.model.suppression_mark import Whom
+from diploma_archive.protection.erasure_proof import SeenKeys
 from diploma_archive.protection.ownership import (
     UNREADABLE,
     Claim,
@@ -44,6 +45,18 @@ class ObjectsToErase:
     diplomas: set[int] = field(default_factory=set)
     participants: set[int] = field(default_factory=set)
     other_diplomas: set[int] = field(default_factory=set)
+    seen: SeenKeys = field(default_factory=SeenKeys)  # of everybody, so that a LIST that was cut shows
+
+    def take_in(self, later: ObjectsToErase) -> None:
+        """Add what another look brought."""
+        known = set(self.versions)
+        self.versions += [version for version in later.versions if version not in known]
+        self.shared |= later.shared
+        self.unclear |= later.unclear
+        self.diplomas |= later.diplomas
+        self.participants |= later.participants
+        self.other_diplomas |= later.other_diplomas
+        self.seen = later.seen
 
     @property
     def keys(self) -> frozenset[str]:
@@ -99,10 +112,14 @@ def _name_copies(found: ObjectsToErase, eraser: Eraser) -> None:
 def _add_certificate(found: ObjectsToErase, eraser: Eraser, certificate: str, left: frozenset[str]) -> None:
     found.versions += [
         version
-        for version in eraser.versions(DIPLOMAS)
+        for version in found.seen.noting(eraser.versions(DIPLOMAS))
         if _folder_of(version)[1] == certificate or key_hash(version.key) in left
     ]
-    found.versions += eraser.versions(index_prefix(certificate))
+    found.versions += [
+        version
+        for version in found.seen.noting(eraser.versions(CERTIFICATES))
+        if version.key.startswith(index_prefix(certificate)) or key_hash(version.key) in left
+    ]
     names = (read_index_name(version.key) for version in found.versions if version.key.startswith(CERTIFICATES))
     found.diplomas |= {name.diploma_id for name in names if name is not None}
 
@@ -111,7 +128,7 @@ def _add_person(found: ObjectsToErase, eraser: Eraser, user_id: int, left: froze
     record_names: defaultdict[str, set[str]] = defaultdict(set)  # certificate segment -> names of their records
     sole: defaultdict[str, bool] = defaultdict(lambda: True)  # certificate segment -> whether nobody else is there
     look = partial(_look_into, eraser, user_id=user_id)
-    for versions, owned in in_parallel(look, _folders(eraser.versions(DIPLOMAS)), workers):
+    for versions, owned in in_parallel(look, _folders(found.seen.noting(eraser.versions(DIPLOMAS))), workers):
         certificate = _folder_of(versions[0])[1]
         mine = [
             version
@@ -130,7 +147,7 @@ def _add_person(found: ObjectsToErase, eraser: Eraser, user_id: int, left: froze
         record_names[certificate] |= {version.key.rpartition("/")[2] for version in mine}
         sole[certificate] &= owned.is_sole
     surely_theirs = found.surely_theirs
-    for version in eraser.versions(CERTIFICATES):
+    for version in found.seen.noting(eraser.versions(CERTIFICATES)):
         certificate, name = _certificate_of(version), read_index_name(version.key)
         if name is None:
             is_theirs = bool(record_names.get(certificate)) and sole[certificate]
@@ -164,7 +181,8 @@ def _look_into(eraser: Eraser, versions: list[Version], user_id: int) -> tuple[l
 
 def _add_quarantined(found: ObjectsToErase, eraser: Eraser, whom: Whom, left: frozenset[str], workers: int) -> None:
     """Add bytes with their note; bytes of an erased file that lie in quarantine under any certificate go too."""
-    pairs = (list(group) for _, group in groupby(eraser.versions(QUARANTINE), key=lambda each: _stem(each.key)))
+    quarantined = found.seen.noting(eraser.versions(QUARANTINE))
+    pairs = (list(group) for _, group in groupby(quarantined, key=lambda each: _stem(each.key)))
     hashes = found.hashes
 
     def whose(pair: list[Version]) -> tuple[list[Version], bool | None, str]:

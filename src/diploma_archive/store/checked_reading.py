@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -87,7 +87,7 @@ class CheckedReading:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._etags_are_md5 = False  # once one was, one that is not is a fault and no other custom of the server
+        self._server = (client.meta.endpoint_url, bucket)
 
     def read(
         self,
@@ -124,6 +124,8 @@ class CheckedReading:
                 came, problem = self._once(key, sink, limit, size, sha256, which)
             except (_BrokenBodyError, ResponseParserError) as error:
                 broken = error
+            except FlexibleChecksumError:
+                problem = _OTHER_SHA256
             else:
                 if not problem:
                     return came
@@ -134,7 +136,7 @@ class CheckedReading:
             problem = "is not an object of S3"
         elif broken is not None and broken.__cause__ is not None:
             raise broken.__cause__
-        if problem == _OTHER_MD5 and self._server_has_other_etags(attempts):
+        if problem == _OTHER_MD5 and self._server_has_other_etags(key, attempts):
             return attempts[-1]
         if problem in (_OTHER_SHA256, _OTHER_MD5):
             raise IntegrityError(
@@ -219,7 +221,9 @@ class CheckedReading:
         which: dict[str, Any],
     ) -> tuple[Came, str]:
         """Return what one attempt brought, and what is wrong with it in words, "" where it fits."""
-        answer = self._client.get_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED", **which)
+        # Of a whole file botocore would compute the checksum a second time; its MD5, or a HEAD, says as much.
+        mode: dict[str, Any] = {} if limit is None else {"ChecksumMode": "ENABLED"}
+        answer = self._client.get_object(Bucket=self._bucket, Key=key, **mode, **which)
         etag, announced = answer.get("ETag", ""), answer.get("ContentLength")
         kept = hex_of(answer.get("ChecksumSHA256"), etag)
         sha256, md5, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
@@ -232,10 +236,12 @@ class CheckedReading:
                 if limit is not None and count > limit[1]:
                     raise _too_large(limit)
                 sha256.update(chunk)
-                if kept is None:
-                    md5.update(chunk)
+                md5.update(chunk)
                 sink.write(chunk)
-        came = Came(count, sha256.hexdigest(), md5.hexdigest() if kept is None else "", etag)
+        came = Came(count, sha256.hexdigest(), md5.hexdigest(), etag)
+        plain = etag.strip('"').lower()
+        if plain == came.md5:
+            _MD5_SERVERS.add(self._server)
         if came.sha256 == wanted:
             return came, ""
         if not etag:
@@ -244,20 +250,25 @@ class CheckedReading:
             return came, "has another length than it should"
         if kept is not None:
             return came, "" if kept == came.sha256 else _OTHER_SHA256
-        plain = etag.strip('"').lower()
         if _MD5.fullmatch(plain) and _is_md5(answer):
-            self._etags_are_md5 |= plain == came.md5
             return came, "" if plain == came.md5 else _OTHER_MD5
-        if which:
-            return came, ""  # HEAD of a version says no more than its GET did
+        # HEAD of a version says no more than its GET did.
+        return came, "" if which or self._head_agrees(key, came) else "is not what S3 says of it"
+
+    def _head_agrees(self, key: str, came: Came) -> bool:
         head = self.head(key)
-        agrees = head is not None and (head.size, head.etag) == (count, etag.strip('"'))
-        return came, "" if agrees else "is not what S3 says of it"
+        if head is None or head.sha256 not in (None, came.sha256):
+            return False
+        return (head.size, head.etag) == (came.size, came.etag.strip('"'))
 
-    def _server_has_other_etags(self, attempts: list[Came]) -> bool:
+    def _server_has_other_etags(self, key: str, attempts: list[Came]) -> bool:
         """Return whether it is the server's custom: no ETag of its was an MD5, and it says the same each time."""
-        return not self._etags_are_md5 and len(attempts) == TRIES and len(set(attempts)) == 1
+        is_same = len(attempts) == TRIES and len(set(attempts)) == 1
+        return self._server not in _MD5_SERVERS and is_same and self._head_agrees(key, attempts[-1])
 
+
+_MD5_SERVERS: set[tuple[str, str]] = set()
+"""Endpoints and buckets where an ETag was an MD5: there, one that is not is a fault, and no custom of the server."""
 
 _OTHER_SHA256 = "does not have the checksum that S3 keeps of it"
 _OTHER_MD5 = "does not have the MD5 that S3 calls it by"

@@ -28,6 +28,7 @@ from diploma_archive.store.s3_errors import error_code, status_code
 from diploma_archive.store.store import Store
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
 # MinIO says InvalidRequest of a locked version, Amazon AccessDenied.
@@ -72,6 +73,9 @@ class Eraser(Store):
 
     lists_versions = True
     met_versions = False
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str, **options: Any) -> None:
+        super().__init__(client, bucket, prefix, **{**options, "fast_path": None})  # whose answers name no version
 
     def versions(self, prefix: str) -> Iterator[Version]:
         """Yield all versions and delete markers below a key prefix, sorted by key.
