@@ -6,7 +6,6 @@ was archived.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,8 +29,7 @@ def look_at(reader: Reader, what: Shown, held: Held, chosen: Revision) -> None:
     """
 
     def read_through(file: ArchivedFile) -> None:
-        with Path(os.devnull).open("wb") as nowhere:
-            read_file(reader, file, nowhere)
+        read_file(reader, file)
 
     _check(what, held, chosen, read_through, verifies=True)
 

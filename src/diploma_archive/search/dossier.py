@@ -102,8 +102,11 @@ def read_dossier(reader: Reader, certificate: str, workers: int, *, serials: Ite
     return dossier
 
 
-def read_file(reader: Reader, file: ArchivedFile, into: BinaryIO) -> None:
+def read_file(reader: Reader, file: ArchivedFile, into: BinaryIO | None = None) -> None:
     """Copy a PDF and verify it while reading: its bytes are those that its name and its record promise.
+
+    Args:
+        into: None: it is only looked at.
 
     Raises:
         ObjectMissingError: it is not there.
@@ -111,9 +114,11 @@ def read_file(reader: Reader, file: ArchivedFile, into: BinaryIO) -> None:
         StoreError: S3 refused or failed.
     """
     try:
-        came = reader.read_into(file.key, into)
+        came = reader.read_into(file.key, into) if into else reader.digest(file.key, expected=file.sha256)
     except ObjectMissingError:
-        raise ObjectMissingError("the PDF that the record names is not in the bucket", fix=ASK_VERIFY) from None
+        came = None
+    if came is None:
+        raise ObjectMissingError("the PDF that the record names is not in the bucket", fix=ASK_VERIFY)
     if (came.sha256, came.size) != (file.sha256, file.size):
         raise IntegrityError("the PDF in the bucket is not the one that was archived", fix=ASK_VERIFY)
 

@@ -133,9 +133,15 @@ class CheckedReading:
             if left:
                 time.sleep(0.05 * 2 ** (TRIES - left))
         if isinstance(broken, ResponseParserError):
-            problem = "is not an object of S3"
+            problem = _NO_OBJECT
         elif broken is not None and broken.__cause__ is not None:
             raise broken.__cause__
+        if problem == _NO_OBJECT:
+            raise StoreError(
+                "what answers at the S3 endpoint is no S3",
+                fix="Check AWS_ENDPOINT_URL_S3, and what stands between it and this machine",
+                kind=Kind.FATAL,
+            )
         if problem == _OTHER_MD5 and self._server_has_other_etags(key, attempts):
             return attempts[-1]
         if problem in (_OTHER_SHA256, _OTHER_MD5):
@@ -245,7 +251,7 @@ class CheckedReading:
         if came.sha256 == wanted:
             return came, ""
         if not etag:
-            return came, "is not an object of S3"
+            return came, _NO_OBJECT
         if announced not in (None, count) or size not in (None, count):
             return came, "has another length than it should"
         if kept is not None:
@@ -270,6 +276,7 @@ class CheckedReading:
 _MD5_SERVERS: set[tuple[str, str]] = set()
 """Endpoints and buckets where an ETag was an MD5: there, one that is not is a fault, and no custom of the server."""
 
+_NO_OBJECT = "is not an object of S3"
 _OTHER_SHA256 = "does not have the checksum that S3 keeps of it"
 _OTHER_MD5 = "does not have the MD5 that S3 calls it by"
 
