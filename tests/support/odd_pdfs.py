@@ -70,3 +70,11 @@ def _flate_stream(levels: int, mebibytes: int, entries: bytes) -> bytes:
     for _ in range(levels - 1):
         data = zlib.compress(data, 9)
     return _stream(data, entries + b" /Filter [" + b"/FlateDecode " * levels + b"]")
+
+
+GOOD = pdf_of(
+    CATALOG,
+    b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+    b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] /Contents 4 0 R >>",
+    b"<< /Length 14 >>\nstream\n9 9 36 36 re f\nendstream",
+)

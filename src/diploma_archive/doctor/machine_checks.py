@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from diploma_archive.errors import DiplomaArchiveError
 from diploma_archive.model.doctor_check import Check, from_error, ok, problem, warning
 from diploma_archive.pdf.checker import PdfChecker
-from diploma_archive.pdf.sample import blank_page
+from diploma_archive.pdf.sample import one_page
 from diploma_archive.settings.archive import ArchiveSettings
 
 SPARE_BYTES = 500_000_000  # for the run report of a large account, beside the downloads under way
@@ -50,10 +50,10 @@ def _temporary_folder(where: ArchiveSettings | None) -> Check:
 
 
 def _pdf_checker() -> Check:
-    """A PDF of one blank page goes the way that each download goes."""
+    """A PDF of one page goes the way that each download goes."""
     try:
         with closing(PdfChecker()) as checker:
-            pages = checker.check(blank_page())
+            pages = checker.check(one_page()).pages
     except DiplomaArchiveError as error:
         return from_error("PDF checker", error)
     if pages != 1:

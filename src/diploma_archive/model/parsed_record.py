@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 from diploma_archive.errors import StoreError
 from diploma_archive.model.coercion import coerce_id, coerce_text, or_none
+from diploma_archive.model.file_oddities import Names, Oddity
 from diploma_archive.model.json_document import FORMAT, Document
 from diploma_archive.model.keys import Place, places_of
 from diploma_archive.model.record import ArchivedFile
@@ -111,7 +112,16 @@ def _file(file: object, place: Place) -> ArchivedFile | None:
     if not isinstance(key, str) or key != place.pdf_key(sha256):
         raise StoreError("a record names a file that is not its own", fix=ASK_VERIFY)
     pages = or_none(coerce_id, named.get("pages"))
-    return ArchivedFile(key, sha256, size, str(named.get("content_type")), pages or 0)
+    oddities, names = named.get("oddities"), named.get("names")
+    return ArchivedFile(
+        key,
+        sha256,
+        size,
+        str(named.get("content_type")),
+        pages or 0,
+        tuple(one for one in oddities if one in set(Oddity)) if isinstance(oddities, list) else (),
+        names if names in set(Names) else None,
+    )
 
 
 def _object(value: object) -> Document:

@@ -22,13 +22,20 @@ Status = Literal["issued", "withdrawn"]
 
 @dataclass(frozen=True)
 class ArchivedFile:
-    """A PDF as the record names it; `key` is relative to the prefix, `sha256` is hex, `size` is in bytes."""
+    """A PDF as the record names it; `key` is relative to the prefix, `sha256` is hex, `size` is in bytes.
+
+    Attributes:
+        oddities: what is odd about it, from the fixed list of DESIGN.md section 5.
+        names: what its text names of its diploma, also from there; None: archived before that was looked for.
+    """
 
     key: str
     sha256: str
     size: int
     content_type: str
     pages: int
+    oddities: tuple[str, ...] = ()
+    names: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ def build_record(
             "size": file.size,
             "content_type": file.content_type,
             "pages": file.pages,
+            "oddities": list(file.oddities),
+            "names": file.names,
         },
         "supersedes": supersedes,
         "conflict": sorted(conflict) or None,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from diploma_archive.errors import StoreError
+from diploma_archive.model.file_oddities import Names, Oddity
 from diploma_archive.model.json_document import FORMAT, Document, from_json, to_json
 from diploma_archive.model.keys import IndexName, Place, places_of
 from diploma_archive.model.record import index_entry
@@ -25,6 +26,7 @@ FIELDS = frozenset(
 )
 _SOURCE_FIELDS = {"base_url", "created_at", "updated_at", "result_updated_at", "deleted_at", "listed_at"}
 _FILE_FIELDS = {"key", "sha256", "size", "content_type", "pages"}
+_LATER_FILE_FIELDS = {"oddities", "names"}  # records of earlier versions have neither
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 # Evidence field -> where it lies in a record (DESIGN.md section 5). The names are those of `ARCHIVE_OMIT_FIELDS`.
@@ -109,8 +111,10 @@ def _misfit(key: str, record: Document) -> str | None:
 def _file_problem(file: Document | None, place: Place, *, withdrawn: bool) -> str | None:
     if file is None or withdrawn:
         return None if withdrawn and file is None else "its status does not fit the file that it names"
-    if set(file) != _FILE_FIELDS or type(file["size"]) is not int:
+    if set(file) not in (_FILE_FIELDS, _FILE_FIELDS | _LATER_FILE_FIELDS) or type(file["size"]) is not int:
         return "it does not say all that it must of its file"
+    if "names" in file and not (file["names"] in set(Names) and set(Oddity).issuperset(file["oddities"])):
+        return "what it says is odd about its file is not from the list"
     if not re.fullmatch(r"[0-9a-f]{64}", file["sha256"]) or file["key"] != place.pdf_key(file["sha256"]):
         return "key and hash of the file that it names do not fit each other"
     return None

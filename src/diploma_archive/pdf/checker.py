@@ -12,36 +12,70 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 from diploma_archive.errors import DiplomaArchiveError, Kind, OddFileError, UnusableFileError
-from diploma_archive.pdf.checker_process import READY, SIZE_BYTES
-from diploma_archive.pdf.rules import check_ends
+from diploma_archive.model.file_oddities import Names, Oddity
+from diploma_archive.pdf.byte_rules import check_bytes
+from diploma_archive.pdf.checker_process import READY
+from diploma_archive.pdf.named_in_text import Holder, OtherNumbers, number_digest
 
 WAIT_SECONDS = 60.0  # on the wall; the limit that a file meets first is that of CPU time in pdf_child
+NOBODY = Holder()
 _CHUNK_BYTES = 1 << 16
 _ENVIRONMENT = ("PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _OUT_OF_TIME = getattr(signal, "SIGPROF", None)
-_CRASHES = tuple(getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE") if hasattr(signal, name))
+_CRASHES = tuple(
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP")
+    if hasattr(signal, name)
+)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a file turned out to be that whoever opens it sees a diploma in."""
+
+    pages: int
+    oddities: tuple[Oddity, ...]
+    names: Names
 
 
 class PdfChecker:
-    """Whether files are whole PDFs; safe to call from several threads, one file is looked at at a time."""
+    """Whether files are whole diplomas; safe to call from several threads, one file is looked at at a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._one_at_a_time = threading.Lock()
         self._closed = False
+        self._of_numbers = threading.Lock()
+        self._numbers = OtherNumbers()
+        self._unsent: dict[str, int] = {}  # since the process was last told
 
-    def check(self, file: BinaryIO) -> int:
-        """Return the number of pages of a whole PDF.
+    def note_listed(self, certificate_number: str | None, user_id: int | None) -> None:
+        """Remember whose a certificate number is, to see where a file is another's; the last 10,000 are kept."""
+        digest = number_digest(certificate_number)
+        if digest is None or user_id is None:
+            return
+        with self._of_numbers:  # never held for long: the event loop waits for it
+            if self._numbers.note(digest, user_id):
+                self._unsent[digest] = user_id
+
+    def check(self, file: BinaryIO, *, holder: Holder = NOBODY, whole: bool = False, media_type: str = "") -> Whole:
+        """Return what a PDF is that a viewer shows whole.
+
+        Args:
+            holder: whose diploma it came for.
+            whole: the transfer says so itself: as many bytes as were announced, or the last chunk.
+            media_type: what it was labelled as, in lower case and without parameters.
 
         Raises:
-            UnusableFileError: it is none, or could not be looked at now.
-            OddFileError: begins and ends as a PDF, but cannot be opened within the limits, is locked or has no page.
+            UnusableFileError: it is an error page, never came whole, or could not be looked at now.
+            OddFileError: it came whole, and whoever opens it sees no diploma, or another person's.
             DiplomaArchiveError: no process can be started; fatal.
         """
-        check_ends(file)
+        oddities = check_bytes(file, whole=whole, media_type=media_type)
         with self._one_at_a_time:
             process = self._process or self._start()
             self._process = process
@@ -49,7 +83,7 @@ class PdfChecker:
             watch.daemon = True
             watch.start()
             try:
-                answer = self._ask(process, file)
+                answer = self._ask(process, file, holder)
             except BaseException:
                 self._stop()  # it may have half a file, and would take the next one for the rest
                 raise
@@ -61,7 +95,9 @@ class PdfChecker:
             raise _ended(process.returncode)
         if "pages" not in answer:
             raise OddFileError(str(answer["odd"]))
-        return int(str(answer["pages"]))
+        if answer["has_blank_side"]:
+            oddities = (*oddities, Oddity.BLANK_PAGE)
+        return Whole(int(str(answer["pages"])), oddities, Names(str(answer["names"])))
 
     def close(self) -> None:
         """End the process; does nothing where there is none."""
@@ -90,20 +126,24 @@ class PdfChecker:
         except OSError:
             raise _cannot_start() from None
         self._process = process
+        with self._of_numbers:
+            self._unsent = dict(self._numbers)
         if process.stdout is None or process.stdout.readline() != READY:
             self._stop()
             raise _cannot_start()
         return process
 
-    @staticmethod
-    def _ask(process: subprocess.Popen[bytes], file: BinaryIO) -> dict[str, object] | None:
+    def _ask(self, process: subprocess.Popen[bytes], file: BinaryIO, holder: Holder) -> dict[str, object] | None:
         """Return the answer about one file, or None where the process ended over it."""
         if process.stdin is None or process.stdout is None:
             raise AssertionError("started with pipes")
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
+        with self._of_numbers:
+            numbers, self._unsent = list(self._unsent.items()), {}
+        asked = {"size": size, "holder": asdict(holder), "numbers": numbers}
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(size.to_bytes(SIZE_BYTES, "big"))
+            process.stdin.write(json.dumps(asked).encode("ascii") + b"\n")
             while chunk := file.read(_CHUNK_BYTES):
                 process.stdin.write(chunk)
             process.stdin.flush()

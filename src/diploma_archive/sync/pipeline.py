@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from diploma_archive.archive.archive import Archive
 from diploma_archive.errors import (
@@ -39,7 +40,8 @@ from diploma_archive.model.record import (
 from diploma_archive.model.revision import quarantine_segment, revision_of
 from diploma_archive.model.source_items import BadItem, Diploma
 from diploma_archive.model.write_decision import History, plan
-from diploma_archive.pdf.checker import PdfChecker
+from diploma_archive.pdf.checker import PdfChecker, Whole
+from diploma_archive.pdf.named_in_text import Holder
 from diploma_archive.store.store import PDF_TYPE
 from diploma_archive.sync.planned_diploma import PlannedDiploma
 from diploma_archive.sync.quarantining import Quarantine, payload_of
@@ -102,6 +104,9 @@ class Pipeline:
         except SourceError as error:
             _reraise_fatal(error)
             raise UnlistedError(error.what, fix=error.fix) from None
+        for item in first.items:
+            if isinstance(item, Diploma) and not item.odd_numbers:
+                self.checker.note_listed(item.certificate_number, item.user.id)
         for item in first.items:
             with_diploma.add(item.participant_id)
             if not self._is_new(item):
@@ -193,7 +198,7 @@ class Pipeline:
             return self._unchanged(case)
         error = OddIdentityError(f"{' and '.join(diploma.odd_numbers)} came as no number")
         if not self.options.dry_run:
-            await self._quarantine.put_without_identity(diploma, listing, error)
+            await self._quarantine.put_without_identity(diploma, listing, error, partial(self._look_at, diploma))
         return replace(
             case.finding(Outcome.QUARANTINED, error=error.diagnostics()),
             diploma_id=diploma.id or None,
@@ -233,7 +238,7 @@ class Pipeline:
         try:
             payload = payload_of(download)
             try:
-                pages = await self._check(case, download)
+                found = await self._check(case, download)
             except OddFileError as error:
                 await self._quarantine.put_file(case.diploma, download, error)
                 raise
@@ -241,12 +246,24 @@ class Pipeline:
             if case.planned.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
                 return None
             await self.archive.put_pdf(case.place, payload)
-            return ArchivedFile(key, download.sha256, download.size, PDF_TYPE, pages)
+            oddities = tuple(map(str, found.oddities))
+            return ArchivedFile(key, download.sha256, download.size, PDF_TYPE, found.pages, oddities, found.names.value)
         finally:
             download.close()
 
-    async def _check(self, case: PlannedDiploma, download: Download) -> int:
-        pages = await asyncio.to_thread(self.checker.check, download.file)
+    async def _look_at(self, diploma: Diploma, download: Download) -> Whole:
+        """Return what the file of a diploma is, where a viewer shows it whole."""
+        name = f"{diploma.user.firstname or ''} {diploma.user.lastname or ''}"
+        return await asyncio.to_thread(
+            self.checker.check,
+            download.file,
+            holder=Holder(diploma.certificate_number, name, diploma.user.id),
+            whole=download.whole,
+            media_type=download.media_type,
+        )
+
+    async def _check(self, case: PlannedDiploma, download: Download) -> Whole:
+        found = await self._look_at(case.diploma, download)
         mine = case.place.certificate
         certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
         if certificate != mine:
@@ -254,7 +271,7 @@ class Pipeline:
         owner = await self.archive.first_owner(mine, download.sha256)
         if owner is not None:
             raise DuplicateFileError(*owner)
-        return pages
+        return found
 
     async def _commit(self, case: PlannedDiploma, file: ArchivedFile | None) -> Finding:
         """The last two of step 6, and step 7: record, index entry, outcome."""

@@ -5,6 +5,7 @@ Rule: a file that came whole is never thrown away.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -42,8 +43,13 @@ class Quarantine:
         """
         await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), self._note(diploma, error))
 
-    async def put_without_identity(self, diploma: Diploma, listing: Listing, error: OddFileError) -> None:
+    async def put_without_identity(
+        self, diploma: Diploma, listing: Listing, error: OddFileError, look_at: Callable[[Download], Awaitable[object]]
+    ) -> None:
         """Keep the file of a diploma whose number is none, and in the note all that a record would hold.
+
+        Args:
+            look_at: checks a file; one that is odd as well is kept all the same.
 
         Raises:
             SourceError: the file cannot be had.
@@ -62,6 +68,10 @@ class Quarantine:
             return
         download = await self.source.download(diploma, listing)
         try:
+            try:
+                await look_at(download)
+            except OddFileError as odd:
+                note = replace(note, reason=f"{note.reason}; {odd.reason}")
             await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), note)
         finally:
             download.close()

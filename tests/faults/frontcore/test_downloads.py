@@ -32,8 +32,7 @@ from tests.support.world import World
 small = pytest.mark.parametrize("sandbox", [3], indirect=True, ids=["small"])
 PDF = {"Content-Type": "application/pdf"}
 DIPLOMAS = (500001, 500002, 500003, 500004, 500005, 500006, 500007)  # and 12345, which stays right
-PAGES = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
-GOOD = odd_pdfs.pdf_of(odd_pdfs.CATALOG, PAGES, odd_pdfs.PAGE)
+GOOD = odd_pdfs.GOOD
 HTML = b"<!doctype html><html><title>Log in</title>" + b"<p>Please log in.</p>" * 20 + b"</html>"
 
 
@@ -116,9 +115,9 @@ MORE_STATUSES = (
     Bad("status-500-for-ever", faults.Status(500), "status 500 after 5 tries"),
     Bad("status-503-for-ever", faults.Status(503, headers={"Retry-After": "3600"}), "status 503 after 5 tries"),
     Bad("status-429-for-ever", faults.Status(429, headers={"Retry-After": "0"}), "(429), again and again"),
-    Bad("html-login-200", faults.HtmlLogin(), "not labelled as a PDF"),
-    Bad("html-login-labelled-pdf", faults.HtmlLogin("application/pdf"), "too small"),
-    Bad("long-html-labelled-pdf", faults.Status(200, HTML, PDF), "is not a PDF"),
+    Bad("html-login-200", faults.HtmlLogin(), "a web page"),
+    Bad("html-login-labelled-pdf", faults.HtmlLogin("application/pdf"), "a web page"),
+    Bad("long-html-labelled-pdf", faults.Status(200, HTML, PDF), "a web page"),
 )
 TRANSFERS = (
     Bad("truncated-with-content-length", faults.Truncated(True), "connection to FrontCore failed"),
@@ -126,8 +125,8 @@ TRANSFERS = (
     Bad("cut-chunked", faults.CutChunked(), "connection to FrontCore failed"),
     Bad("gzip", faults.Gzip(), "compressed form"),
     Bad("gzip-bomb", faults.GzipBomb(200), "compressed form"),
-    Bad("empty-body", faults.Status(200, b"", PDF), "too small"),
-    Bad("error-under-200", faults.ErrorUnder200("Token expired"), "not labelled as a PDF"),
+    Bad("empty-body", faults.Status(200, b"", PDF), "is empty"),
+    Bad("error-under-200", faults.ErrorUnder200("Token expired"), "an answer in JSON"),
 )
 SLOW_AND_LARGE = (
     Bad("drip-of-one-byte-a-second", faults.Drip(4), "too slow"),
@@ -247,7 +246,7 @@ def real_pdf() -> bytes:
 def a_zip() -> bytes:
     """Return a zip of some size."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("diploma.pdf", GOOD)
     return packed.getvalue()
 
@@ -263,14 +262,14 @@ def locked() -> bytes:
 
 def other_types() -> tuple[Content, ...]:
     """Return bodies of other types, whole but labelled as PDF."""
-    pdf, failed, odd = real_pdf(), Outcome.FAILED, Outcome.QUARANTINED
+    pdf, odd = real_pdf(), Outcome.QUARANTINED
     return (
-        Content("zip-labelled-pdf", a_zip(), failed, "is not a PDF"),
-        Content("png-labelled-pdf", b"\x89PNG\r\n\x1a\n" + bytes(500), failed, "is not a PDF"),
-        Content("junk-before-the-header", b"\r\n\r\n" + pdf, failed, "is not a PDF"),
-        Content("much-junk-after-the-trailer", pdf + b"<!-- ad -->\n" * 200, failed, "the end of the PDF is missing"),
-        Content("half-a-pdf-with-a-glued-eof", pdf[: len(pdf) // 2] + b"\n%%EOF\n", odd, "cannot be opened"),
-        Content("html-behind-a-pdf-header", b"%PDF-1.4\n" + HTML, failed, "the end of the PDF is missing"),
+        Content("zip-labelled-pdf", a_zip(), odd, "is not a PDF"),
+        Content("png-labelled-pdf", b"\x89PNG\r\n\x1a\n" + bytes(500), odd, "is not a PDF"),
+        Content("junk-before-the-header", b"\r\n\r\n" + pdf, Outcome.ARCHIVED),
+        Content("much-junk-after-the-trailer", pdf + b"<!-- ad -->\n" * 200, Outcome.ARCHIVED),
+        Content("half-a-pdf-with-a-glued-eof", pdf[: len(pdf) // 2] + b"\n%%EOF\n", odd, "the PDF "),
+        Content("html-behind-a-pdf-header", b"%PDF-1.4\n" + HTML, odd, "cannot be opened"),
         Content("html-between-header-and-eof", b"%PDF-1.4\n" + HTML + b"\n%%EOF\n", odd, "cannot be opened"),
     )
 
@@ -285,7 +284,7 @@ def odd_files() -> tuple[Content, ...]:
         Content("hex-string", odd_pdfs.hex_string(8), odd, "takes too long"),
         Content("deep-arrays", odd_pdfs.deep(), odd, "the PDF "),
         Content("password-locked-pdf", locked(), odd, "locked by a password"),
-        Content("pdf-without-pages", empty, odd, "has no page"),
+        Content("pdf-without-pages", empty, odd, "the PDF "),
         Content("little-junk-after-the-trailer", real_pdf() + b"<!-- ad -->\n" * 5, Outcome.ARCHIVED),
     )
 
