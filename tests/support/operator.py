@@ -15,6 +15,7 @@ import pytest
 
 from deployments.local.stack import BUCKET, PREFIX, ROOT, Stack, local_stack
 from diploma_archive.sandbox import Sandbox
+from tests.support.sending_times import SendingTimes
 from tests.support.world import Bucket
 
 BUSY_TRIES = 20
@@ -92,7 +93,17 @@ def until(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+def sending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SendingTimes]:
+    """When the processes of the stack send their requests."""
+    times = SendingTimes(tmp_path_factory.mktemp("sending") / "times")
+    with pytest.MonkeyPatch.context() as outside:
+        for name, value in times.environment.items():
+            outside.setenv(name, value)
+        yield times
+
+
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest, sending: SendingTimes) -> Iterator[Stack]:
     """Everything that `make ui` starts, with a school as large as the module's PARTICIPANTS."""
     with larger_school(request.module.PARTICIPANTS, f"{request.module.__name__.rpartition('.')[2]}.log") as running:
         yield running
