@@ -213,3 +213,25 @@ def test_no_date_is_no_deletion(world: World, deleted_at: str, is_named: bool) -
     assert done.stderr.count("deleted_at is no date") == is_named
     assert {record["status"] for record in world.bucket.records()} == {"issued"}
     assert world.command("verify", "--full").returncode == 0
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "other"])
+def test_a_record_that_lost_its_file_gets_no_index_entry(world: World, damage: str) -> None:
+    """A record that a crash left without its index entry is archived only if its whole file is there."""
+    world.run(participants="987654")
+    (entry,) = world.bucket.keys_below("certificates/c-ABC123456/")
+    (record,) = world.bucket.records(12345)
+    root, file = world.bucket.prefix, record["file"]["key"]
+    world.bucket.client.delete_object(Bucket=world.bucket.name, Key=f"{root}/{entry}")
+    if damage == "gone":
+        world.bucket.client.delete_object(Bucket=world.bucket.name, Key=f"{root}/{file}")
+    else:
+        body = world.bucket.body(file)
+        world.bucket.put(file, body[:-1] if damage == "cut" else bytes(len(body)))
+    world.run()
+    entries = [world.bucket.document(key) for key in world.bucket.keys_below("certificates/c-ABC123456/")]
+    if damage == "gone":  # the same file came again: the record has it now
+        assert [one["file"] for one in entries] == [file]
+        assert world.bucket.body(file).startswith(b"%PDF-")
+    else:
+        assert entries == []

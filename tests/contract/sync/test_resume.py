@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +111,22 @@ def test_what_changed_meanwhile_is_listed_again(school: World) -> None:
     run = school.run()
     assert run.tally.listed == PARTICIPANTS + 1  # once as it was, once as it is
     assert len(school.bucket.records(diploma.id)) == 2
+
+
+@pytest.mark.parametrize(("minutes_before", "again"), [(30, True), (150, False)])
+def test_what_changed_shortly_before_it_was_written_down_is_listed_again(
+    school: World, minutes_before: int, again: bool
+) -> None:
+    """Clocks differ: a row that changed within the hour before its checkpoint may have been listed as it was."""
+    cut_off(school, 100)
+    (segment, *_) = [school.bucket.document(key) for key in school.bucket.keys_below("state/checkpoints/")]
+    changed = segment["participants"][0]
+    (diploma,) = [one for one in school.sandbox.diplomas.values() if one.participant_id == changed]
+    school.sandbox.reissue(diploma.id, "2026-11-01 10:00:00", passed_note="again")
+    moment = datetime.now(UTC) - timedelta(minutes=minutes_before)
+    school.sandbox.touch_participant(changed, moment.isoformat(timespec="seconds"))
+    school.run()
+    assert len(school.bucket.records(diploma.id)) == 1 + again
 
 
 def test_what_failed_is_tried_again(school: World) -> None:

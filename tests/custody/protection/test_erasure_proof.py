@@ -176,3 +176,24 @@ def test_the_note_of_a_diploma_without_identity_goes_with_its_person(world: Worl
     assert where_is(world.bucket, CANARY) == set()
     assert "quarantined" not in with_marks(world).counts()
     assert where_is(world.bucket, CANARY) == set()
+
+
+def test_records_go_last_and_versions_before_their_delete_markers(person: World, proxy: S3Proxy) -> None:
+    """A crash amid an erasure leaves the records, which say whose the rest is, and nothing comes back to sight."""
+    mine = [record["file"]["key"] for record in person.bucket.records() if record["user"]["id"] == USER]
+    person.bucket.client.delete_object(Bucket=person.bucket.name, Key=f"{person.bucket.prefix}/{mine[0]}")
+    (marker,) = [
+        row["VersionId"]
+        for row in person.bucket.client.list_object_versions(Bucket=person.bucket.name).get("DeleteMarkers", ())
+    ]
+    assert erase(person, "--user", str(USER), "--confirm", **through(proxy, person))[0] == 0
+    gone = [one.key for one in proxy.requests if one.method == "DELETE" and "/diplomas/" in one.key]
+    records = [key.endswith(".json") for key in gone]
+    assert records == sorted(records)
+    assert len(set(records)) == 2
+    index = [one.key for one in proxy.requests if one.method == "DELETE" and one.key]
+    last_entry = max(place for place, key in enumerate(index) if "/certificates/" in key)
+    assert last_entry < min(place for place, key in enumerate(index) if "/diplomas/" in key and key.endswith(".json"))
+    of_first = [one.query["versionId"] for one in proxy.requests if one.method == "DELETE" and mine[0] in one.key]
+    assert len(of_first) == 2  # the marker, which hides the file, went after it
+    assert of_first[-1] == marker

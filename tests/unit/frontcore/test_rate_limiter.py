@@ -166,6 +166,20 @@ def test_refusals_slow_down_and_success_recovers(play):
     assert recovered[2] - recovered[1] == pytest.approx(0.2025, abs=1e-6)
 
 
+def test_recovery_takes_twenty_requests(play):
+    """One refusal spaces the next twenty requests wider, and no more than these."""
+
+    async def scene() -> list[float]:
+        limiter = RateLimiter(5)
+        await limiter.slot()
+        limiter.refused(0.0)
+        return await times_of(limiter, 30)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(play(scene()))]
+    assert gaps[:19] == pytest.approx([0.30375] * 19, abs=1e-6)
+    assert gaps[20:] == pytest.approx([0.2025] * 9, abs=1e-6)
+
+
 def test_every_slot_is_counted(play):
     """The number of requests in the report is the number of slots."""
 
