@@ -5,6 +5,7 @@ Rule: it opens without a password, every page loads, and at least one has someth
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -87,10 +88,44 @@ def _shows_something(page: Any) -> bool:
         pdfium.FPDFPage_CloseAnnot(annotation)
         if kind not in unseen:
             return True
-    if not pdfium.FPDFPage_CountObjects(page):
+    count = pdfium.FPDFPage_CountObjects(page)
+    objects = [pdfium.FPDFPage_GetObject(page, number) for number in range(count)]
+    if not objects:
         return False
-    with closing(page.render(scale=_RENDERED_POINTS / max(*page.get_size(), 1.0), grayscale=True)) as bitmap:
-        pixels = bytes(bitmap.buffer)
-        width, stride = bitmap.width * bitmap.n_channels, bitmap.stride
-        rows = (pixels[start : start + width] for start in range(0, stride * bitmap.height, stride))
-        return len(set(b"".join(rows))) > 1
+    scale = _RENDERED_POINTS / max(*page.get_size(), 1.0)
+    with closing(page.render(scale=scale, grayscale=True)) as bitmap:
+        rows = [
+            bytes(bitmap.buffer[start : start + bitmap.width])
+            for start in range(0, bitmap.stride * bitmap.height, bitmap.stride)
+        ]
+    if any(pdfium.FPDFPageObj_GetType(one) != pdfium.FPDF_PAGEOBJ_IMAGE for one in objects):
+        return _is_varied(rows)
+    # A picture whose data is lost is drawn as a box of one colour.
+    return any(_is_varied(_part(rows, page, one, scale)) for one in objects)
+
+
+def _part(rows: list[bytes], page: Any, image: Any, scale: float) -> list[bytes]:
+    """Return what is seen of an image, without its edges."""
+    import pypdfium2.raw as pdfium  # noqa: PLC0415
+
+    edges = [ctypes.c_float() for _ in range(4)]
+    if not pdfium.FPDFPageObj_GetBounds(image, *edges):
+        return rows
+    left, bottom, right, top = (edge.value for edge in edges)
+    places = [_place(page, x, y, scale) for x, y in ((left, top), (right, bottom))]
+    (x0, x1), (y0, y1) = (sorted(axis) for axis in zip(*places, strict=True))
+    return [row[max(x0 + 2, 0) : max(x1 - 1, 0)] for row in rows[max(y0 + 2, 0) : max(y1 - 1, 0)]]
+
+
+def _place(page: Any, x: float, y: float, scale: float) -> tuple[int, int]:
+    """Return where a point of a page is in its picture, turned as the page is."""
+    import pypdfium2.raw as pdfium  # noqa: PLC0415
+
+    width, height = (max(1, round(side * scale)) for side in page.get_size())
+    to_x, to_y = ctypes.c_int(), ctypes.c_int()
+    pdfium.FPDF_PageToDevice(page, 0, 0, width, height, 0, x, y, to_x, to_y)
+    return to_x.value, to_y.value
+
+
+def _is_varied(rows: list[bytes]) -> bool:
+    return len(set(b"".join(rows))) > 1

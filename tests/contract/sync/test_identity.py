@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from diploma_archive.sandbox import answer_faults as faults
 from tests.support.world import World
 
 LONE_SURROGATE = "A\ud800B"
@@ -296,3 +297,18 @@ def test_a_dry_run_names_it_and_writes_nothing(world: World) -> None:
     world.sandbox.overrides[12345] = {"serial": 1.5}
     assert world.counts(participants="987654", dry_run=True) == {"quarantined": 1}
     assert not world.bucket.keys_below()
+
+
+def test_an_error_page_of_a_diploma_with_an_odd_number_is_no_evidence(world: World) -> None:
+    """What is no file is not kept as one: failed, and tried again; a file that is odd as well is kept."""
+    world.sandbox.overrides[12345] = {"serial": 1.5}
+    world.sandbox.fault("download", faults.HtmlLogin(), id=12345)
+    assert world.counts(participants="987654") == {"failed": 1}
+    assert not world.bucket.keys_below("quarantine/")
+    world.sandbox.clear_faults()
+    world.sandbox.diplomas[12345].pdf = b"%PDF-1.4 nothing that opens %%EOF"
+    assert world.counts(participants="987654") == {"quarantined": 1}
+    (note,) = [key for key in world.bucket.keys_below("quarantine/") if key.endswith(".json")]
+    reason = world.bucket.document(note)["reason"]
+    assert "serial came as no number" in reason
+    assert "cannot be opened" in reason

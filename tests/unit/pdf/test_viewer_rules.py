@@ -66,11 +66,31 @@ def seen(body: bytes) -> Seen:
     return look_at(io.BytesIO(body))
 
 
-@pytest.mark.parametrize("page", [words, scan, form], ids=["text", "scanned image alone", "form"])
+def lost_scan(canvas: Canvas) -> None:
+    """A picture with a margin, whose data was lost: a black box."""
+    canvas.drawImage(ImageReader(PIL.new("L", (60, 80), 0)), 60, 60, 400, 600)
+
+
+@pytest.mark.parametrize("page", [words, scan, form])
 @pytest.mark.parametrize("compress", [0, 1])
 def test_something_to_be_seen_is_enough(page: Callable[[Canvas], None], compress: int) -> None:
     """Text, an image or a form: whoever opens it sees a diploma."""
     assert seen(drawn(page, compress=compress)).pages == 1
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_scan_on_its_side_is_seen(degrees: int) -> None:
+    """Scanners turn pages; and a black box on its side is none."""
+    for page in (scan, lost_scan):
+        writer = PdfWriter(clone_from=PdfReader(io.BytesIO(drawn(page))))
+        writer.pages[0].rotate(degrees)
+        body = io.BytesIO()
+        writer.write(body)
+        if page is scan:
+            assert seen(body.getvalue()).pages == 1
+            continue
+        with pytest.raises(OddFileError, match="empty"):
+            seen(body.getvalue())
 
 
 def test_the_text_is_read() -> None:
@@ -80,7 +100,10 @@ def test_the_text_is_read() -> None:
     assert len(seen(drawn(*[words] * 30)).text) < 200_000
 
 
-@pytest.mark.parametrize("page", [nothing, white_scan], ids=["nothing", "a white picture"])
+EMPTY = {"nothing": nothing, "a white picture": white_scan, "a black box": lost_scan}
+
+
+@pytest.mark.parametrize("page", EMPTY.values(), ids=EMPTY)
 def test_a_file_that_shows_nothing_is_odd(page: Callable[[Canvas], None]) -> None:
     """Empty pages alone are no diploma."""
     with pytest.raises(OddFileError, match="empty"):
