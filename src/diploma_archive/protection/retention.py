@@ -139,7 +139,7 @@ def _dated(record: Document, key: str, periods: Periods) -> Dated:
     name, years = periods.of_course(
         reference if isinstance(reference, str) else None, course_id if isinstance(course_id, int) else None
     )
-    since = since_when(date_of.get("end_at") or date_of.get("start_at"), record.get("archived_at"))
+    since = since_when(date_of.get("end_at"), date_of.get("start_at"), record.get("archived_at"))
     segment = key.split("/")[2]
     return Dated(
         diploma_id,

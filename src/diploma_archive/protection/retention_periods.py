@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from diploma_archive.errors import SettingsError
+from diploma_archive.model.source_time import to_source_time
 
 DEFAULT = "default"
 NO_PERIOD = "no period"
@@ -65,13 +66,17 @@ class Since:
             return date(self.day.year + years, 3, 1) if self.day.year + years <= date.max.year else date.max
 
 
-def since_when(ends_at: object, archived_at: object) -> Since | None:
-    """Return from when a period runs: the end of the course date, or else the day it was archived; None: unknown."""
-    for text, is_course in ((ends_at, True), (archived_at, False)):
-        day = _day(text)
-        if day is not None:
-            return Since(day, is_course)
-    return None
+def since_when(ends_at: object, starts_at: object, archived_at: object) -> Since | None:
+    """Return from when a period runs: the end of the course date, or else the day it was archived; None: unknown.
+
+    A zero or odd date of the course says nothing (`model/source_time.py`): nobody is erased for one.
+    """
+    for text in (ends_at, starts_at):
+        moment = to_source_time(text) if isinstance(text, str) else None
+        if moment is not None:
+            return Since(moment.date(), is_course=True)
+    day = _day(archived_at)
+    return None if day is None else Since(day, is_course=False)
 
 
 def read_periods(file: Path | None, years: int | None) -> Periods:
@@ -125,9 +130,5 @@ def _day(text: object) -> date | None:
         return None
     try:
         return datetime.fromisoformat(text.strip()).date()
-    except ValueError:
-        pass
-    try:
-        return date.fromisoformat(text.strip()[:10])
     except ValueError:
         return None

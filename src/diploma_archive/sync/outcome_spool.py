@@ -7,11 +7,13 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, BinaryIO, cast
 
 from diploma_archive.model.outcome import Finding
+from diploma_archive.model.size_limits import REPORT_LINE_BYTES
 
+MOST_TEXT = 10_000  # characters of an error, where a line would be too long
 SPOOL_BYTES = 1_000_000
 
 
@@ -33,8 +35,11 @@ class Spool:
         self._lines = 0
 
     def add(self, finding: Finding) -> None:
-        """Keep one finding."""
-        self._file.write(finding.to_line() + b"\n")
+        """Keep one finding, as much of it as a reader of the report would believe."""
+        line = finding.to_line()
+        if len(line) > REPORT_LINE_BYTES:
+            line = replace(finding, error=(finding.error or "")[:MOST_TEXT], conflict=None).to_line()
+        self._file.write(line + b"\n")
         self._lines += 1
 
     def close(self) -> None:

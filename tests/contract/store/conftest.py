@@ -17,6 +17,7 @@ from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
 from diploma_archive.sandbox import LocalS3
+from diploma_archive.store import checked_reading, listing
 from diploma_archive.store import store as store_module
 from diploma_archive.store.s3_client import build_clients, build_fast_path
 from diploma_archive.store.store import Store
@@ -126,5 +127,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", no_delay)
     # A client's retries come out of one purse (500, 14 a retry), which the failures of all tests would empty.
     monkeypatch.setattr(RetryQuota, "acquire", lambda *_: True)
-    monkeypatch.setattr(store_module, "time", SimpleNamespace(sleep=waited.append))
+    for module in (store_module, listing, checked_reading):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waited.append))
     return waited

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from mypy_boto3_s3.client import S3Client
 
 from diploma_archive.errors import StoreError, TooLargeError
 from diploma_archive.model.payload import Payload
@@ -64,6 +65,12 @@ def start(store: Store) -> bytes:
 
 
 WAYS: list[Callable[[Store], bytes]] = [get, copy, digest, start]
+
+
+@pytest.fixture
+def store(client: S3Client, bucket: Bucket) -> Store:
+    """The store by boto3 alone: the short way neither lists nor reads."""
+    return Store(client, bucket.name, bucket.prefix)
 
 
 @pytest.fixture

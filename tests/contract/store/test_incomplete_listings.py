@@ -70,6 +70,12 @@ def on_lists(change: Change, kind: str = "list-type") -> Rewrite:
 
 
 @pytest.fixture
+def store(client: S3Client, bucket: Bucket) -> Store:
+    """The store by boto3 alone: the short way neither lists nor reads."""
+    return Store(client, bucket.name, bucket.prefix)
+
+
+@pytest.fixture
 def filled(store: Store, proxy: S3Proxy) -> Store:
     """A store with a few objects."""
     for key in KEYS:

@@ -94,6 +94,22 @@ def test_a_date_that_is_none_falls_back_to_the_archiving(dated: World) -> None:
     assert {each["since_is"] for each in answer["over"]} == {"course"}
 
 
+@pytest.mark.parametrize(
+    "none", ["1970-01-01 00:00:00", "1970-01-01T01:00:00+01:00", "0001-01-01 00:00:00", "0000-00-00"]
+)
+def test_nobody_is_over_for_a_date_that_is_none(world: World, none: str) -> None:
+    """A zero date in any spelling says nothing: the start of the course counts, or the day of archiving."""
+    first, second = sorted(world.sandbox.diplomas)[:2]
+    held(world, first, "CRANE-1", none)
+    held(world, second, "CRANE-1", none)
+    date = {**world.sandbox.diplomas[second].coursedate, "start_at": "2010-01-01 09:00:00"}
+    world.sandbox.change(second, {"coursedate": date})
+    world.run()
+    over = {each["diploma_id"]: each["since"] for each in report(world, "--years", "10")[1]["over"]}
+    assert first not in over
+    assert over[second] == "2010-01-01"
+
+
 def test_the_current_record_counts(dated: World) -> None:
     """A course date that was corrected later counts as it is now; each diploma is counted once."""
     first = sorted(dated.sandbox.diplomas)[3]

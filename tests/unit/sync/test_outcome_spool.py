@@ -8,6 +8,7 @@ import json
 import pytest
 
 from diploma_archive.model.outcome import Finding
+from diploma_archive.model.size_limits import REPORT_LINE_BYTES
 from diploma_archive.sync.outcome_spool import Spool
 
 HEAD = {"format": 1, "run_id": "run-1", "nested": {"a": [1, 2]}, "text": "}\n"}
@@ -39,3 +40,15 @@ def test_a_large_report_is_whole():
         outcomes = json.loads(report.file.read())["outcomes"]
     spool.close()
     assert [outcome["diploma_id"] for outcome in outcomes] == list(range(20_000))
+
+
+def test_a_line_that_no_reader_would_believe_is_shortened() -> None:
+    """However much is to be said of one diploma, the report can be read again."""
+    spool = Spool()
+    spool.add(Finding("conflict", 1, certificate="c-1", error="x" * 10_000_000, conflict=list(range(1_000_000))))
+    with spool.finished(HEAD) as report:
+        lines = report.file.read().splitlines()
+    spool.close()
+    assert max(map(len, lines)) < REPORT_LINE_BYTES
+    (outcome,) = json.loads(b"\n".join(lines))["outcomes"]
+    assert (outcome["outcome"], outcome["diploma_id"], outcome["certificate"]) == ("conflict", 1, "c-1")
