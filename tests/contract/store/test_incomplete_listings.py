@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 import pytest
 from mypy_boto3_s3.client import S3Client
@@ -175,3 +176,20 @@ def test_empty_pages_have_an_end(filled: Store, proxy: S3Proxy, monkeypatch: pyt
     with pytest.raises(StoreError):
         list(filled.list("diplomas/"))
     assert next(pages) < 10
+
+
+def test_a_server_that_goes_round_in_a_circle_is_stopped(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pages that name each other as the next one have no end, though neither follows itself."""
+    asked: list[str | None] = []
+
+    def page(*, ContinuationToken: str | None = None, **_: object) -> dict[str, object]:  # noqa: N803  boto3's name
+        asked.append(ContinuationToken)
+        names = {None: ("a", "b"), "b": ("b", "c"), "c": ("c", "b")}
+        key, following = names[ContinuationToken]
+        row = {"Key": f"acme/prod/diplomas/{key}", "Size": 1, "LastModified": datetime.now(UTC), "ETag": '"x"'}
+        return {"IsTruncated": True, "NextContinuationToken": following, "Contents": [row]}
+
+    monkeypatch.setattr(filled._client, "list_objects_v2", page)
+    with pytest.raises(StoreError, match="comes back"):
+        list(filled.list("diplomas/"))
+    assert asked == [None, "b", "c"]
