@@ -72,9 +72,6 @@ def _flate_stream(levels: int, mebibytes: int, entries: bytes) -> bytes:
     return _stream(data, entries + b" /Filter [" + b"/FlateDecode " * levels + b"]")
 
 
-GOOD = pdf_of(
-    CATALOG,
-    b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-    b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] /Contents 4 0 R >>",
-    b"<< /Length 14 >>\nstream\n9 9 36 36 re f\nendstream",
-)
+PAGE_WITH_SQUARE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] /Contents 4 0 R >>"
+SQUARE = b"<< /Length 14 >>\nstream\n9 9 36 36 re f\nendstream"
+GOOD = pdf_of(CATALOG, b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>", PAGE_WITH_SQUARE, SQUARE)

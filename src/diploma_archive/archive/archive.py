@@ -21,13 +21,13 @@ from diploma_archive.archive.previous_reports import last_full_pass, previous_re
 from diploma_archive.archive.quarantine import QuarantineNotes, put_quarantine
 from diploma_archive.archive.stored_cursor import move_cursor, stored_cursor
 from diploma_archive.archive.suppressions import read_suppressions
-from diploma_archive.errors import IntegrityError, Kind, StoreError
+from diploma_archive.errors import IntegrityError, Kind, OddFileError, StoreError
 from diploma_archive.model import keys
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.json_document import Document, from_json, to_json
 from diploma_archive.model.keys import IndexName, Place
 from diploma_archive.model.payload import Payload
-from diploma_archive.model.quarantine_note import QuarantineNote
+from diploma_archive.model.quarantine_note import ANOTHERS_REASON, QuarantineNote, is_anothers, read_first_owner
 from diploma_archive.model.record import current_entry
 from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.store.objects import Stored
@@ -208,6 +208,9 @@ class Archive:
         """Return who had these bytes first, where an earlier run quarantined them for that under this certificate.
 
         None too where that diploma has another file by now: then it had the wrong one, and these bytes are welcome.
+
+        Raises:
+            OddFileError: an earlier run found that they are another person's, whom this run may not have listed.
         """
         async with self._opening:
             notes = self._notes
@@ -215,7 +218,10 @@ class Archive:
                 notes = self._notes = await self._run(lambda: QuarantineNotes(self._store))
         if not notes.may_have(certificate, sha256):
             return None
-        owner = await self._run(lambda: notes.first_owner(certificate, sha256))
+        note = await self._run(lambda: notes.read(certificate, sha256))
+        if is_anothers(note):
+            raise OddFileError(ANOTHERS_REASON)
+        owner = read_first_owner(note)
         if owner is None:
             return None
         theirs = [name for name in await self._listed(owner[1]) if name.diploma_id == owner[0]]

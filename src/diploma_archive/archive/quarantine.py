@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from diploma_archive.model.json_document import from_json, to_json
+from diploma_archive.model.json_document import Document, from_json, to_json
 from diploma_archive.model.keys import QUARANTINE, quarantine_keys
 from diploma_archive.model.payload import Payload
-from diploma_archive.model.quarantine_note import QuarantineNote, read_first_owner
+from diploma_archive.model.quarantine_note import QuarantineNote
 from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, Store
 
 
@@ -36,11 +36,11 @@ class QuarantineNotes:
         """Return whether a note on these bytes may lie under a certificate segment."""
         return hash(quarantine_keys(certificate, sha256)[1]) in self._keys
 
-    def first_owner(self, certificate: str, sha256: str) -> tuple[int, str] | None:
-        """Return diploma id and certificate segment that had these bytes first, as the note of this certificate says.
+    def read(self, certificate: str, sha256: str) -> Document:
+        """Return the note of this certificate on these bytes; an empty document where it is gone.
 
         Raises:
             StoreError: S3 refused or failed, or the note is damaged.
         """
         stored = self._store.get(quarantine_keys(certificate, sha256)[1])
-        return None if stored is None else read_first_owner(from_json(stored.body, "a quarantine note"))
+        return {} if stored is None else from_json(stored.body, "a quarantine note")

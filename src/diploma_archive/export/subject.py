@@ -20,7 +20,7 @@ from diploma_archive.export.subject_page import PAGE_FILE, Page, render
 from diploma_archive.model.coercion import coerce_id, or_none
 from diploma_archive.model.json_document import Document, from_json
 from diploma_archive.model.keys import QUARANTINE
-from diploma_archive.model.quarantine_note import read_first_owner
+from diploma_archive.model.quarantine_note import is_anothers, read_first_owner
 from diploma_archive.store.listing import in_order
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
@@ -137,7 +137,7 @@ def find_quarantined(reader: Reader, person: Person, work: Export, workers: int)
             work.ledger.note_problem(key, f"{note}; so nobody can tell whose file it is")
             continue
         mine, owner = person.is_theirs(note), read_first_owner(note)
-        if mine and owner is not None and not person.has(owner[0]):
+        if mine and (is_anothers(note) or (owner is not None and not person.has(owner[0]))):
             found.withheld += 1
         elif mine:
             found.rows.extend(pair)

@@ -12,6 +12,11 @@ from diploma_archive.model.payload import Payload
 DUPLICATE_REASON = "the same bytes as the file of diploma"
 """How the reason of a mixed-up file begins; a later run looks for it."""
 
+ANOTHERS_REASON = (
+    "the PDF has the certificate number of another person's diploma, and neither its own nor its holder's name"
+)
+"""The reason of a file that is another's by its text; a later run looks for it too."""
+
 _FIRST_OWNER = re.compile(rf"{DUPLICATE_REASON} ([0-9]+) under ([cd]-[A-Za-z0-9._-]+)")
 
 
@@ -24,6 +29,11 @@ def read_first_owner(note: Document) -> tuple[int, str] | None:
     """Return diploma id and certificate segment that had the bytes first, or None where the note is about else."""
     found = _FIRST_OWNER.fullmatch(str(note.get("reason")))
     return (int(found[1]), found[2]) if found else None
+
+
+def is_anothers(note: Document) -> bool:
+    """Return whether a note is about a file that is another person's by its text."""
+    return ANOTHERS_REASON in str(note.get("reason"))
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from typing import BinaryIO
 
 from diploma_archive.errors import OddFileError
 from diploma_archive.model.file_oddities import Names
+from diploma_archive.model.quarantine_note import ANOTHERS_REASON
 from diploma_archive.pdf.named_in_text import Holder, OtherNumbers, is_anothers, named_in
 from diploma_archive.pdf.viewer_rules import look_at
 
 CPU_SECONDS = 2.0  # a diploma takes milliseconds
 MEMORY_BYTES = 100_000_000  # beyond what the process needs by itself
 READY = b"ready\n"
-ANOTHERS = "the PDF has the certificate number of another person's diploma, and neither its own nor its holder's name"
 _SPOOL_BYTES = 1_000_000
 _CHUNK_BYTES = 1 << 16
 
@@ -56,7 +56,7 @@ def _checked(file: BinaryIO, holder: Holder, others: OtherNumbers) -> dict[str, 
         seen = look_at(file)
         names = named_in(seen.text, holder)
         if names is Names.NOTHING and is_anothers(seen.text, holder, others):
-            raise OddFileError(ANOTHERS)
+            raise OddFileError(ANOTHERS_REASON)
         return {"pages": seen.pages, "has_blank_side": seen.has_blank_side, "names": names.value}
     except OddFileError as error:
         return {"odd": error.what}

@@ -119,7 +119,7 @@ class FastPath:
                 connection.close()
                 raise
             if response.status == http.HTTPStatus.OK:
-                answer = _head_of(response)
+                answer = _head_of(response, method)
             elif method == "HEAD" and response.status == _ABSENT_STATUS:
                 answer = ABSENT
         except (OSError, http.client.HTTPException, BotoCoreError, ValueError):
@@ -185,13 +185,16 @@ def open_fast_path(
     return FastPath(target, client.meta.region_name, credentials, tls)
 
 
-def _head_of(response: http.client.HTTPResponse) -> Head | None:
+def _head_of(response: http.client.HTTPResponse, method: str) -> Head | None:
     etag = response.headers.get("ETag")
     if not etag:
         return None
     length = response.headers.get("Content-Length", "")
+    is_length = length.isascii() and length.isdigit()
+    if method == "HEAD" and not is_length:
+        return None
     return Head(
-        int(length) if length.isascii() and length.isdigit() else 0,
+        int(length) if is_length else 0,
         hex_of(response.headers.get("x-amz-checksum-sha256"), etag),
         etag.strip('"'),
         response.headers.get("x-amz-storage-class", "STANDARD"),

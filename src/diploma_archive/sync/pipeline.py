@@ -263,8 +263,14 @@ class Pipeline:
         )
 
     async def _check(self, case: PlannedDiploma, download: Download) -> Whole:
-        found = await self._look_at(case.diploma, download)
         mine = case.place.certificate
+        try:
+            found = await self._look_at(case.diploma, download)
+        except OddFileError:
+            certificate, diploma_id = self._files.get(download.sha256, (mine, case.diploma.id))
+            if certificate != mine:  # then it is known whose they are
+                raise DuplicateFileError(diploma_id, certificate) from None
+            raise
         certificate, diploma_id = self._files.first_owner(download.sha256, mine, case.diploma.id)
         if certificate != mine:
             raise DuplicateFileError(diploma_id, certificate)

@@ -7,6 +7,7 @@ import pytest
 from diploma_archive.errors import KeyRefusedError, Kind, SourceError, StoreError
 from diploma_archive.listing.selection import Scope
 from diploma_archive.sandbox import answer_faults as faults
+from tests.support.odd_pdfs import GOOD
 from tests.support.world import World
 
 ODD_PDF = b"%PDF-1.4\n" + b"not really a PDF " * 20 + b"\n%%EOF\n"
@@ -109,15 +110,27 @@ def test_a_complete_but_odd_pdf_is_kept_in_quarantine(world: World) -> None:
 
 
 def test_one_pdf_under_two_certificates_is_a_mix_up(world: World) -> None:
-    """The same bytes under a second certificate are quarantined, in the next run too; the report names the first."""
-    same = world.sandbox.pdf_of(12345)
-    world.sandbox.diplomas[500001].pdf = same
+    """The same bytes under a second certificate are quarantined, in the next run too; the report names the first.
+
+    They say nothing of whose they are: whoever comes first has them.
+    """
+    world.sandbox.diplomas[12345].pdf = world.sandbox.diplomas[500001].pdf = GOOD
     assert world.counts() == {"archived": 5, "quarantined": 1}
     (finding,) = [finding for finding in world.observer.findings if finding.outcome == "quarantined"]
     assert {finding.diploma_id, finding.same_as["diploma_id"]} == {12345, 500001}
     assert finding.same_as["certificate"].startswith("c-")
     assert world.counts(participants="900001, 987654") == {"unchanged": 1, "quarantined": 1}
     assert len([key for key in world.bucket.keys_below("quarantine/") if key.endswith(".bin")]) == 1
+
+
+def test_a_file_that_says_whose_it_is_is_archived_for_nobody_else(world: World) -> None:
+    """Whichever of two comes first: the one whose number is on the file has it, the other never, in any later run."""
+    world.sandbox.diplomas[500001].pdf = world.sandbox.pdf_of(12345)
+    assert world.counts() == {"archived": 5, "quarantined": 1}
+    (finding,) = [finding for finding in world.observer.findings if finding.outcome == "quarantined"]
+    assert finding.diploma_id == 500001
+    assert world.counts(participants="900001") == {"quarantined": 1}  # nobody else is listed in this run
+    assert world.bucket.records(500001) == []
 
 
 def test_a_listing_that_fails_is_unlisted_and_the_run_is_not_green(world: World) -> None:

@@ -281,7 +281,7 @@ def odd_files() -> tuple[Content, ...]:
     return (
         Content("nested-flate-bomb-in-the-table", odd_pdfs.bomb_in_the_table(2, 200), odd, "the PDF "),
         Content("nested-flate-bomb-in-an-object", odd_pdfs.bomb_in_an_object(2, 200), odd, "the PDF "),
-        Content("hex-string", odd_pdfs.hex_string(8), odd, "takes too long"),
+        Content("hex-string", odd_pdfs.hex_string(8), odd, "the PDF "),
         Content("deep-arrays", odd_pdfs.deep(), odd, "the PDF "),
         Content("password-locked-pdf", locked(), odd, "locked by a password"),
         Content("pdf-without-pages", empty, odd, "the PDF "),

@@ -37,7 +37,7 @@ from diploma_archive.store import s3_client
 from diploma_archive.sync.run import Run
 from tests.support.archive_model import ArchiveModel, At, Expected, Record
 from tests.support.invariants import check_committed, check_counts, check_written_once
-from tests.support.odd_pdfs import CATALOG, PAGE, pdf_of
+from tests.support.odd_pdfs import CATALOG, PAGE_WITH_SQUARE, SQUARE, pdf_of
 from tests.support.oracle import certificate_of, revision
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import World, new_bucket
@@ -52,7 +52,7 @@ SCOPES = st.sampled_from(list(Scope))
 def unique_pdf(marker: str, *, pages: int = 1) -> bytes:
     """Return a whole PDF whose bytes nobody else has; one without a page is odd."""
     tree = b"<< /Type /Pages /Kids [%s] /Count %d /X (%s) >>" % (b"3 0 R" * pages, pages, marker.encode() * 10)
-    return pdf_of(CATALOG, tree, PAGE)
+    return pdf_of(CATALOG, tree, PAGE_WITH_SQUARE, SQUARE)
 
 
 def say(what: str) -> None:

@@ -16,7 +16,8 @@ from diploma_archive.model.record import ArchivedFile, Provenance, build_record,
 from diploma_archive.model.source_items import Diploma, read_diploma
 
 REVISION = "0123456789abcdef"
-FILE = ArchivedFile(f"diplomas/s-2024-SAFE-001/c-ABC123456/{'a' * 64}.pdf", "a" * 64, 4321, "application/pdf", 2)
+FILE_KEY = f"diplomas/s-2024-SAFE-001/c-ABC123456/{'a' * 64}.pdf"
+FILE = ArchivedFile(FILE_KEY, "a" * 64, 4321, "application/pdf", 2, ("junk-before",), "certificate")
 PROVENANCE = Provenance("https://api.frontcore.com/v2", datetime(2026, 3, 1, 2, 15, tzinfo=UTC), "run-1")
 PLACE = Place("s-2024-SAFE-001", "c-ABC123456")
 ALWAYS = [
@@ -99,6 +100,8 @@ def test_the_record_of_the_documented_example(example):
             "size": 4321,
             "content_type": "application/pdf",
             "pages": 2,
+            "oddities": ["junk-before"],
+            "names": "certificate",
         },
         "supersedes": "fedcba9876543210",
         "conflict": [5, 99],
