@@ -11,6 +11,7 @@ import pytest
 
 from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.export.subject import Held, subject
+from diploma_archive.model.quarantine_note import ANOTHERS_REASON
 from diploma_archive.sandbox import answer_faults as faults
 from tests.support.exports import key_of, last_json, objects, overview, validate
 from tests.support.world import World
@@ -129,14 +130,15 @@ def test_another_persons_file_under_their_number_is_withheld(world: World, tmp_p
     world.counts()
     theirs = note(world, user_id=JOHN, reason="the same bytes as the file of diploma 500001 under c-KRT507919")
     mine = note(world, user_id=JOHN, reason="the same bytes as the file of diploma 12345 under c-ABC123456")
+    by_text = note(world, user_id=JOHN, reason=f"serial came as no number; {ANOTHERS_REASON}")
     note(world, user_id=NORNA, body=world.sandbox.pdf_of(12345))
     held = held_on(world, JOHN, tmp_path / "bag")
-    assert (held.quarantined, held.withheld) == (1, 1)
+    assert (held.quarantined, held.withheld) == (1, 2)
     kept = set(objects(tmp_path / "bag"))
     assert mine in kept
-    assert theirs not in kept
+    assert not {theirs, by_text} & kept
     assert "KRT507919" not in page(tmp_path / "bag")
-    assert "1 files came under a number" in page(tmp_path / "bag")
+    assert "2 files came under a number" in page(tmp_path / "bag")
     assert "1 further copies" in page(tmp_path / "bag")
 
 
