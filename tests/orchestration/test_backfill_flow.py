@@ -134,7 +134,7 @@ def test_what_failed_can_be_pasted_back(world: World) -> None:
     state = run_flow(participants="900001-900003, 987654")
     assert state.name == "Failed"
     text = summary_of(state)
-    assert "| 12345 | 987654 | the download is not labelled as a PDF" in text
+    assert "| 12345 | 987654 | the download is a web page and no PDF" in text
     pasted = text.partition("Paste into the backfill's field participants:")[2].split("```")[1].strip()
     assert pasted == "900002, 987654"
     world.sandbox.clear_faults()
