@@ -1,6 +1,6 @@
 """Two workers on one account and bucket, killed with SIGKILL again and again: what is left is always whole.
 
-Rule: it goes on until `KILLS` (default 30) of them hit a worker at work, however long a busy machine takes for that.
+Rule: it goes on until `KILLS` (default 15) of them hit a worker at work, however long a busy machine takes for that.
 Whenever a bucket has everything, or met ten kills, an empty one takes its place, so that workers have something to do.
 """
 
@@ -24,7 +24,7 @@ from tests.support.invariants import check_committed, check_written_once
 from tests.support.s3_proxy import S3Proxy
 from tests.support.world import Bucket, World, new_bucket
 
-KILLS_AT_WORK = int(os.environ.get("KILLS", "30"))
+KILLS_AT_WORK = int(os.environ.get("KILLS", "15"))
 GIVE_UP_SECONDS = 900.0
 DIPLOMAS = 24
 LARGE_BYTES = 1_200_000  # more than stays in memory: a killed worker has it on the disk
