@@ -42,7 +42,7 @@ def is_blank_side(file: BinaryIO, page: int) -> bool:
         operators = {operator for _, operator in ContentStream(_stream_of(data), reader).operations}
     except Exception:  # noqa: BLE001  pypdf raises many kinds on broken files; all mean that nobody can read it
         return False
-    return operators <= _OPERATORS and b"\0" not in data.strip(_SPACE)[:1]
+    return operators <= _OPERATORS and b"\0" not in data  # what draws nothing has no use for a zero
 
 
 def _decoded(stream: Any) -> bytes:

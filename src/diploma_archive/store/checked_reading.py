@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ from urllib3.exceptions import HTTPError
 from diploma_archive.errors import IntegrityError, Kind, StoreError, TooLargeError
 from diploma_archive.model.payload import CHUNK_BYTES
 from diploma_archive.store.objects import Head, hex_of
+from diploma_archive.store.tries import TRIES, tries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-TRIES = 4
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -117,7 +116,7 @@ class CheckedReading:
         """
         attempts: list[Came] = []
         problem, broken = "", None
-        for left in reversed(range(TRIES)):
+        for _ in tries():
             sink.restart()
             broken = None
             try:
@@ -130,8 +129,6 @@ class CheckedReading:
                 if not problem:
                     return came
                 attempts.append(came)
-            if left:
-                time.sleep(0.05 * 2 ** (TRIES - left))
         if isinstance(broken, ResponseParserError):
             problem = _NO_OBJECT
         elif broken is not None and broken.__cause__ is not None:
@@ -165,7 +162,7 @@ class CheckedReading:
         Raises:
             as `read`.
         """
-        for left in reversed(range(TRIES)):
+        for left in tries():
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes=0-{count - 1}")
                 with closing(answer["Body"]) as stream:
@@ -178,8 +175,6 @@ class CheckedReading:
                 total = answer.get("ContentRange", f"/{answer.get('ContentLength')}").rpartition("/")[2]
                 if len(body) == count and total in (str(size), "*") and answer.get("ETag", "").strip('"') == etag:
                     return body
-            if left:
-                time.sleep(0.05 * 2 ** (TRIES - left))
         raise StoreError(
             "the beginning of an object is not what LIST says of it, also when it is asked for again",
             fix="Look at the S3 server and at what stands between it and this machine; the next run tries again",
@@ -194,7 +189,7 @@ class CheckedReading:
             BotoCoreError: S3 failed.
             StoreError: what answers is no S3, also when it is asked again.
         """
-        for left in reversed(range(TRIES)):
+        for _ in tries():
             try:
                 found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
             except ClientError as error:
@@ -209,8 +204,6 @@ class CheckedReading:
                     found.get("StorageClass", "STANDARD"),
                     found.get("ServerSideEncryption", ""),
                 )
-            if left:
-                time.sleep(0.05 * 2 ** (TRIES - left))
         raise StoreError(
             "what answers at the S3 endpoint says nothing of an object that it says is there",
             fix="Look at the S3 server and at what stands between it and this machine; the next run tries again",

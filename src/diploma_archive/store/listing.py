@@ -6,7 +6,6 @@ give the same page for ever, and that answer one request in some hundred with so
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,11 +13,11 @@ from botocore.parsers import ResponseParserError
 
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.store.objects import Listed
+from diploma_archive.store.tries import tries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-TRIES = 4  # of an answer that is none
 MAX_EMPTY_PAGES = 1_000  # in a row: servers give some where much was deleted
 INCOMPLETE = "the S3 server's listing of the bucket is not complete: "
 
@@ -140,7 +139,7 @@ def _pages(
 def _answer(ask: Ask, problem: Callable[[Page], str | None], where: Mapping[str, str]) -> Page:
     """Return one page; what is no whole page is asked for again before anybody hears of it."""
     found: str | None = None
-    for left in reversed(range(TRIES)):
+    for _ in tries():
         try:
             page = ask(**where)
         except ResponseParserError:
@@ -149,8 +148,6 @@ def _answer(ask: Ask, problem: Callable[[Page], str | None], where: Mapping[str,
             found = problem(page)
             if found is None:
                 return page
-        if left:
-            time.sleep(0.05 * 2 ** (TRIES - left))
     if found == _NO_LISTING:
         raise StoreError(
             "what answers at the S3 endpoint does not list the bucket",
