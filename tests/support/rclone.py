@@ -9,6 +9,8 @@ What it does (1.75; tests/contract/store/test_rclone.py):
 - `If-None-Match` and `If-Match` are ignored: every PUT succeeds and overwrites.
 - To overwrite, it deletes and then renames: for a moment there is no object, and writers of one key at one moment may
   get a 500.
+- After writers of one key at one moment it may list the key twice for some minutes, and keep the bytes of one of them
+  and the echo of the other's checksum.
 - A PUT is answered with the ETag (MD5 of what was stored) and without a checksum. A HEAD gives back the
   `x-amz-checksum-sha256` that the client sent, unexamined and from memory: it proves nothing. A multipart upload's
   ETag is the MD5 of the whole, too.

@@ -47,7 +47,8 @@ class Bucket:
         """Return the keys below a folder, relative to the prefix, sorted."""
         root = f"{self.prefix}/" if self.prefix else ""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=root + below)
-        return [row["Key"].removeprefix(root) for page in pages for row in page.get("Contents", ())]
+        # After a race on one key rclone lists it twice for a while.
+        return sorted({row["Key"].removeprefix(root) for page in pages for row in page.get("Contents", ())})
 
     def body(self, key: str) -> bytes:
         """Return the bytes of an object."""

@@ -32,6 +32,7 @@ from diploma_archive.model.record import current_entry
 from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.store.objects import Stored
 from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Created, Store
+from diploma_archive.store.tries import until_found
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -162,8 +163,8 @@ class Archive:
         await self._prepare()
 
     async def holds_key(self, key: str) -> bool:
-        """Return whether the bucket has an object of this key."""
-        return await self._run(lambda: self._store.exists(key))
+        """Return whether the bucket has the object that a record names, asked for more than once before it is lost."""
+        return bool(await self._run(lambda: until_found(lambda: self._store.exists(key))))
 
     async def holds_file(self, key: str, payload: Payload) -> bool:
         """Return whether the bucket has just these bytes under this key."""
@@ -284,7 +285,7 @@ class Archive:
                 created_at=datetime.now(UTC),
             )
             self._store.create(keys.IDENTITY_KEY, Payload.of(to_json(document)), JSON_TYPE, look_first=True)
-            self._identity = self._store.get(keys.IDENTITY_KEY)
+            self._identity = until_found(lambda: self._store.get(keys.IDENTITY_KEY))
             self._check_identity()
         if self._identity is None:
             raise StoreError("archive.json was stored and is not there", fix="Check the S3 server", kind=Kind.FATAL)

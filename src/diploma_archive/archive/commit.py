@@ -14,6 +14,7 @@ from diploma_archive.model.keys import IndexName, Place
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.record import index_entry
 from diploma_archive.store.store import JSON_TYPE, Created, Store
+from diploma_archive.store.tries import until_found
 
 FITTING_TRIES = 10
 
@@ -98,7 +99,7 @@ def _record_key(place: Place, record: Document) -> str:
 
 
 def _read_record(store: Store, key: str) -> Committed:
-    stored = store.get(key)
+    stored = until_found(lambda: store.get(key))
     if stored is None:
         raise StoreError("a record that S3 said exists is gone again", fix="The next run tries again")
     return Committed(from_json(stored.body, "a record"), hashlib.sha256(stored.body).hexdigest())

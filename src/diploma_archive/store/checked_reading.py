@@ -116,15 +116,19 @@ class CheckedReading:
         """
         attempts: list[Came] = []
         problem, broken = "", None
+        # Of a whole file botocore would compute the checksum a second time; its MD5, or a HEAD, says as much.
+        mode: dict[str, Any] = {} if limit is None else {"ChecksumMode": "ENABLED"}
         for _ in tries():
             sink.restart()
             broken = None
             try:
-                came, problem = self._once(key, sink, limit, size, sha256, which)
+                came, problem = self._once(key, sink, limit, size, sha256, mode | which)
             except (_BrokenBodyError, ResponseParserError) as error:
                 broken = error
             except FlexibleChecksumError:
-                problem = _OTHER_SHA256
+                # The next look is our own: of two writers at one moment rclone keeps the bytes of one, with their MD5,
+                # and the checksum of the other, which it only echoes.
+                problem, mode = _OTHER_SHA256, {}
             else:
                 if not problem:
                     return came
@@ -220,9 +224,7 @@ class CheckedReading:
         which: dict[str, Any],
     ) -> tuple[Came, str]:
         """Return what one attempt brought, and what is wrong with it in words, "" where it fits."""
-        # Of a whole file botocore would compute the checksum a second time; its MD5, or a HEAD, says as much.
-        mode: dict[str, Any] = {} if limit is None else {"ChecksumMode": "ENABLED"}
-        answer = self._client.get_object(Bucket=self._bucket, Key=key, **mode, **which)
+        answer = self._client.get_object(Bucket=self._bucket, Key=key, **which)
         etag, announced = answer.get("ETag", ""), answer.get("ContentLength")
         kept = hex_of(answer.get("ChecksumSHA256"), etag)
         sha256, md5, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
@@ -248,11 +250,11 @@ class CheckedReading:
         if announced not in (None, count) or size not in (None, count):
             return came, "has another length than it should"
         if kept is not None:
-            return came, "" if kept == came.sha256 else _OTHER_SHA256
+            return came, "" if kept == came.sha256 or plain == came.md5 else _OTHER_SHA256
         if _MD5.fullmatch(plain) and _is_md5(answer):
             return came, "" if plain == came.md5 else _OTHER_MD5
         # HEAD of a version says no more than its GET did.
-        return came, "" if which or self._head_agrees(key, came) else "is not what S3 says of it"
+        return came, "" if "VersionId" in which or self._head_agrees(key, came) else "is not what S3 says of it"
 
     def _head_agrees(self, key: str, came: Came) -> bool:
         head = self.head(key)

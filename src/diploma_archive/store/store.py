@@ -23,6 +23,7 @@ from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_
 from diploma_archive.store.objects import Digest, Head, hex_of
 from diploma_archive.store.reader import Reader
 from diploma_archive.store.s3_errors import error_code, status_code
+from diploma_archive.store.tries import until_found
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -112,7 +113,7 @@ class Store(Reader):
             except ClientError as error:
                 if status_code(error) != 412:
                     raise
-                found = self.compare(key, payload)
+                found = until_found(lambda: self.compare(key, payload))
                 if found is None:
                     raise StoreError(
                         "an object that S3 said exists is gone again", fix="The next run tries again"
@@ -197,11 +198,13 @@ class Store(Reader):
         """Return whether S3 holds our bytes: the cheapest proof that the server offers decides.
 
         An ETag that is the body's MD5 is computed by the server from what it got. A checksum alone may be no more
-        than an echo of our header (moto), unless the ETag cannot be an MD5, as under KMS encryption.
+        than an echo of a header (moto), even of another writer's (rclone), unless the ETag cannot be an MD5, as under
+        KMS encryption. Where the two contradict each other, the bytes decide.
         """
-        if head.size != payload.size or head.sha256 not in (None, payload.sha256):
+        is_our_md5, is_our_sha256 = head.etag.lower() == payload.md5, head.sha256 in (None, payload.sha256)
+        if head.size != payload.size or not (is_our_md5 or is_our_sha256):
             return Created.OTHER
-        if head.etag.lower() == payload.md5 or (head.sha256 and head.encryption.startswith("aws:kms")):
+        if is_our_sha256 and (is_our_md5 or (head.sha256 and head.encryption.startswith("aws:kms"))):
             return Created.SAME
         try:
             read = self.digest(key, expected=payload.sha256)

@@ -28,22 +28,21 @@ from diploma_archive.frontcore.source import FrontCore, Listing, Question
 from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.compact_table import CompactSet, digest64
 from diploma_archive.model.json_document import Document
-from diploma_archive.model.keys import IndexName, Place, is_blank
+from diploma_archive.model.keys import Place, is_blank
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Outcome
 from diploma_archive.model.record import (
     ArchivedFile,
     Provenance,
-    Status,
     build_record,
     tells_the_same,
 )
 from diploma_archive.model.revision import quarantine_segment, revision_of
 from diploma_archive.model.source_items import BadItem, Diploma
-from diploma_archive.model.write_decision import History, plan
 from diploma_archive.pdf.checker import PdfChecker, Whole
 from diploma_archive.pdf.named_in_text import Holder
 from diploma_archive.store.store import PDF_TYPE
 from diploma_archive.sync.planned_diploma import PlannedDiploma
+from diploma_archive.sync.planning import Planning
 from diploma_archive.sync.quarantining import Quarantine, payload_of
 from diploma_archive.sync.recently_seen import RecentlySeen
 from diploma_archive.sync.run_errors import DuplicateFileError, OddIdentityError, UnlistedError
@@ -67,10 +66,12 @@ class Pipeline:
     _warned_serials: set[str] = field(default_factory=set)
     _store_failures: int = 0  # in a row
     _met: CompactSet = field(default_factory=CompactSet)
+    _planning: Planning = field(init=False)
     _quarantine: Quarantine = field(init=False)
     _locks: dict[str, tuple[asyncio.Lock, list[None]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._planning = Planning(self.archive, self.options)
         self._quarantine = Quarantine(self.source, self.archive, self.options)
 
     async def archive_unit(self, unit: Unit) -> AsyncGenerator[Finding, None]:
@@ -163,7 +164,7 @@ class Pipeline:
             return Finding(SUPPRESSED)
         for place in diploma.places[1:]:
             # Nothing is archived there any more, but what was stays, and is not archived twice.
-            case = await self._known_or_planned(diploma, listing, place)
+            case = await self._planning.known_or_planned(diploma, listing, place)
             if case.is_known:
                 return self._unchanged(case)
         place = diploma.places[0]
@@ -171,7 +172,7 @@ class Pipeline:
             return await self._without_identity(diploma, listing, place)
         self._warn_of_shared_serial(diploma, place)
         async with self._alone(place.certificate):
-            case = await self._known_or_planned(diploma, listing, place)
+            case = await self._planning.known_or_planned(diploma, listing, place)
             if not case.planned.write:
                 return self._unchanged(case)
             if diploma.is_withdrawn:
@@ -193,7 +194,7 @@ class Pipeline:
 
         Which number was meant nobody knows, so there is no key that is surely its own.
         """
-        case = await self._known_or_planned(diploma, listing, place)
+        case = await self._planning.known_or_planned(diploma, listing, place)
         if case.is_known:
             return self._unchanged(case)
         error = OddIdentityError(f"{' and '.join(diploma.odd_numbers)} came as no number")
@@ -205,31 +206,9 @@ class Pipeline:
             certificate=quarantine_segment(diploma),
         )
 
-    async def _known_or_planned(self, diploma: Diploma, listing: Listing, place: Place) -> PlannedDiploma:
-        """Steps 2 and 3: what the archive has of a diploma at a place, and what is to be done there."""
-        revision = revision_of(diploma)
-        names = await self.archive.known(place.certificate, diploma.id, revision)
-        case = await self._plan(diploma, revision, listing, place, names)
-        if case.planned.write and await self.archive.complete_folder(place, names):
-            names = await self.archive.known(place.certificate, diploma.id, revision)
-            case = await self._plan(diploma, revision, listing, place, names)
-        return case
-
     def _unchanged(self, case: PlannedDiploma) -> Finding:
         completed = self.archive.completed(case.diploma.id, case.revision)
         return case.committed(completed.record, completed.sha256) if completed else case.finding(Outcome.UNCHANGED)
-
-    async def _plan(
-        self, diploma: Diploma, revision: str, listing: Listing, place: Place, names: list[IndexName]
-    ) -> PlannedDiploma:
-        """Decide what to do with a diploma, from what the index has of its certificate."""
-        status: Status = "withdrawn" if diploma.is_withdrawn else "issued"
-        force = self.options.force and not self.options.dry_run  # only a download could tell whether bytes differ
-        history = History.of(names, diploma.id)
-        wanted = history.worth_reading(force=force or diploma.was_once_taken_for_withdrawn)
-        entries = await self.archive.entries(place.certificate, wanted) if wanted else []
-        planned = plan(history, entries, revision, status, updated_at=diploma.updated_at, force=force)
-        return PlannedDiploma(diploma, listing, place, revision, planned, history.others)
 
     async def _fetch(self, case: PlannedDiploma) -> ArchivedFile | None:
         """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from mypy_boto3_s3.client import S3Client
 
-from diploma_archive.errors import StoreError, TooLargeError
+from diploma_archive.errors import IntegrityError, StoreError, TooLargeError
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.size_limits import REPORT_HEAD_BYTES, size_limit
 from diploma_archive.store.objects import Listed
-from diploma_archive.store.store import JSON_TYPE, Store
+from diploma_archive.store.store import JSON_TYPE, Created, Store
 from tests.support.s3_proxy import HalfAnswer, Rewrite, S3Proxy
 from tests.support.world import Bucket
 
@@ -119,6 +119,20 @@ def test_etags_of_another_kind_are_a_servers_custom(
     assert get(filled) == BODY  # an MD5 was seen now
     proxy.fault(Rewrite(lambda body, _: body, NO_WITNESS, {"etag": f'"{other}"'}), key=re.escape(KEY), times=None)
     with pytest.raises(StoreError):
+        get(filled)
+
+
+def test_a_checksum_of_another_writers_bytes_is_no_damage(filled: Store, proxy: S3Proxy) -> None:
+    """After a race rclone has the bytes and MD5 of one writer and echoes the checksum of the other."""
+    theirs = Payload.of(b"what another run wrote").digests()["ChecksumSHA256"]
+    echo = {"x-amz-checksum-sha256": theirs}
+    proxy.fault(Rewrite(lambda body, _: body, NO_WITNESS, echo), key=re.escape(KEY), times=None)
+    assert get(filled) == BODY
+    assert filled.compare(KEY, Payload.of(BODY)) is Created.SAME
+    assert filled.compare(KEY, Payload.of(BODY[::-1])) is Created.OTHER
+    proxy.clear()
+    proxy.fault(Rewrite(lambda body, _: body[::-1], NO_WITNESS, echo), key=re.escape(KEY), times=None)
+    with pytest.raises(IntegrityError):
         get(filled)
 
 

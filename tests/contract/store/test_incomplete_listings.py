@@ -154,13 +154,18 @@ def rows(store: Store, keys: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "keys", [KEYS[::-1], [KEYS[0], KEYS[0]], [*KEYS[1:], KEYS[0]]], ids=["backwards", "twice", "late"]
+    "keys", [KEYS[::-1], [*KEYS, KEYS[0]], [*KEYS[1:], KEYS[0]]], ids=["backwards", "again", "late"]
 )
 def test_who_relies_on_the_order_checks_it(filled: Store, keys: list[str]) -> None:
     """A server that lists in another order is named, and no certificate is taken for two."""
     assert rows(filled, KEYS) == KEYS
     with pytest.raises(StoreError, match="order"):
         rows(filled, keys)
+
+
+def test_a_key_twice_in_a_row_is_one(filled: Store) -> None:
+    """After a race rclone lists a key twice: it is no second object."""
+    assert rows(filled, [KEYS[0], *KEYS]) == KEYS
 
 
 def test_empty_pages_have_an_end(filled: Store, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

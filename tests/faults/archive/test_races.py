@@ -181,12 +181,17 @@ def test_runs_race_on_rclone_serve_s3(
 ) -> None:
     """Three runs at once on a real server without conditions leave one revision, and record and entry that fit."""
     server, proxy = rclone
-    world = rclone_world(sandbox, server, proxy, "race")
-    proxy.on_request = Gate(3, jitter_seconds)
-    race(world, 3)
-    assert sandbox.requests["download"] == 3 * DIPLOMAS, "a race for every diploma"
-    proxy.on_request = None
-    written = Counter(key for key in proxy.written("/diplomas/") if key.endswith(".json"))
-    assert max(written.values()) == 3, "all three wrote one record"
-    check_one_of_each(world)
-    assert world.counts() == {"unchanged": DIPLOMAS}
+    for race_number in range(RACES):
+        world = rclone_world(sandbox, server, proxy, f"race-{race_number}")
+        sandbox.reset_counts()
+        proxy.requests.clear()
+        proxy.on_request = Gate(3, jitter_seconds)
+        race(world, 3)
+        proxy.on_request = None
+        assert sandbox.requests["download"] == 3 * DIPLOMAS, "a race for every diploma"
+        check_one_of_each(world)
+        written = Counter(key for key in proxy.written("/diplomas/") if key.endswith(".json"))
+        assert world.counts() == {"unchanged": DIPLOMAS}
+        if max(written.values()) > 1:
+            return
+    pytest.fail(f"in {RACES} races no two runs wrote one record")
