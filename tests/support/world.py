@@ -65,6 +65,11 @@ class Bucket:
         """Return a JSON object."""
         return dict(json.loads(self.body(key)))
 
+    def cursor(self) -> dict[str, Any] | None:
+        """Return the newest cursor, or None where there is none."""
+        keys = self.keys_below("state/cursor/")
+        return self.document(keys[-1]) if keys else None
+
     def evidence(self) -> dict[str, bytes]:
         """Return everything that must never change, with its bytes."""
         return {key: self.body(key) for below in ("diplomas/", "certificates/") for key in self.keys_below(below)}
@@ -82,8 +87,8 @@ class Bucket:
         for page in pages:
             for row in page.get("Versions", ()):
                 counts[row["Key"]] = counts.get(row["Key"], 0) + 1
-            removed = [row["Key"] for row in page.get("DeleteMarkers", ()) if "/state/checkpoints/" not in row["Key"]]
-            assert not removed, "nothing but checkpoints is ever removed"
+            removed = [row["Key"] for row in page.get("DeleteMarkers", ()) if "state/" not in row["Key"]]
+            assert not removed, "nothing but housekeeping is ever removed"
         return {key.removeprefix(f"{self.prefix}/"): count for key, count in counts.items()}
 
 

@@ -6,6 +6,7 @@ Rule: nothing is written before `archive.json` was read and found to be ours.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.index_repair import index_records, unindexed_in, unindexed_records
 from diploma_archive.archive.previous_reports import last_full_pass, previous_reports
 from diploma_archive.archive.quarantine import QuarantineNotes, put_quarantine
-from diploma_archive.archive.stored_cursor import move_cursor, stored_cursor
+from diploma_archive.archive.stored_cursor import StoredCursors, move_cursor, stored_cursors
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.errors import IntegrityError, Kind, OddFileError, StoreError
 from diploma_archive.model import keys
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+log = logging.getLogger("diploma_archive.sync.run")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Archive:
         self._notes: QuarantineNotes | None = None
         self._suppressions = Suppressions()
         self._index: BulkIndex | None = None
+        self.has_unfit_entries = False  # which do not fit their records, and which we may not write anew
+        self._cursors = StoredCursors()
         self._completed: dict[tuple[int, str], Committed] = {}
         self._opening = asyncio.Lock()
 
@@ -142,6 +146,7 @@ class Archive:
     async def _index_left_over(self, left_over: Sequence[tuple[Place, str]]) -> list[tuple[str, Committed]]:
         written = await self._run(lambda: index_records(self._store, left_over, self._owner.omit_fields))
         for _, committed in written:
+            self.has_unfit_entries |= not committed.is_indexed
             self._completed[committed.record["diploma_id"], committed.record["revision"]] = committed
         return written
 
@@ -195,6 +200,7 @@ class Archive:
         """Store the index entry of a record, and return the record that is in the bucket after that."""
         await self._prepare()
         committed = await self._run(lambda: put_index_entry(self._store, place, record))
+        self.has_unfit_entries |= not committed.is_indexed
         if self._index is not None:
             self._index.note(place.certificate, name_of(committed.record))
         return committed
@@ -254,22 +260,24 @@ class Archive:
 
     async def cursor(self) -> Cursor:
         """Return the scheduled run's cursor; an empty one before the first run."""
-        return await self._run(lambda: stored_cursor(self._store)[0])
+        self._cursors = await self._run(lambda: stored_cursors(self._store))
+        for key in self._cursors.newly_torn:
+            log.warning("%s cannot be read: what it followed counts again, so more is looked at than need be", key)
+        return self._cursors.cursor
 
-    async def move_cursor(self, start: Cursor, moved: Cursor, run_id: str) -> Cursor:
-        """Store the cursor and return what is stored; where another run moved it meanwhile, both are merged.
+    async def move_cursor(self, moved: Cursor, run_id: str) -> Cursor:
+        """Store the cursor that this run ended with, unless it is the one it began with, and return what is stored.
 
-        Args:
-            start: the cursor that this run began with.
-            moved: the cursor that it ended with.
+        Where another run moved it meanwhile, both are merged.
         """
+        start, account = self._cursors, self._owner.account
+        if len(start.heads) == 1 and start.cursor == moved:
+            return moved
         await self._prepare()
-
-        account = self._owner.account
         return await self._run(lambda: move_cursor(self._store, start, moved, account=account, run_id=run_id))
 
     async def _prepare(self) -> None:
-        """Before the first write: create `archive.json`, and find out whether the server honours `If-None-Match`."""
+        """Before the first write: find out whether the server honours `If-None-Match`, and create `archive.json`."""
         if self._look_first is not None:
             return
         async with self._opening:
@@ -277,6 +285,8 @@ class Archive:
                 self._look_first = await self._run(self._begin)
 
     def _begin(self) -> bool:
+        create_only = self._store.try_create_only()
+        log.info("this S3 server: %s", create_only.value)
         if self._identity is None:
             document = new_identity(
                 account=self._owner.account,
@@ -289,9 +299,7 @@ class Archive:
             self._check_identity()
         if self._identity is None:
             raise StoreError("archive.json was stored and is not there", fix="Check the S3 server", kind=Kind.FATAL)
-        # The probe writes nothing on a server that honours conditions, and the same bytes again on one that does not.
-        probe = Payload.of(self._identity.body)
-        return self._store.create(keys.IDENTITY_KEY, probe, JSON_TYPE) is Created.NEW
+        return create_only.looks_first
 
     def _check_identity(self) -> None:
         if self._identity is not None:

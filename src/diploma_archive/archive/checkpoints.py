@@ -67,7 +67,7 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Remove everything, by whatever run."""
         rows = list(self._rows())
-        deque(in_parallel(lambda row: self._store.remove_checkpoint(row.key), rows, THREADS), maxlen=0)
+        deque(in_parallel(lambda row: self._store.remove_housekeeping(row.key), rows, THREADS), maxlen=0)
 
     def end(self, run_id: str) -> None:
         """Mark that what was written down counts no more, where it cannot be removed."""

@@ -6,7 +6,7 @@ Rule: a record is never overwritten; an index entry, which is derived, only wher
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diploma_archive.errors import IntegrityError, StoreError
 from diploma_archive.model.json_document import Document, from_json, readable_or_empty, to_json
@@ -21,10 +21,11 @@ FITTING_TRIES = 10
 
 @dataclass(frozen=True)
 class Committed:
-    """A record as it is in the bucket, and the SHA-256 (hex) of its bytes there."""
+    """A record as it is in the bucket, the SHA-256 (hex) of its bytes there, and whether its index entry fits."""
 
     record: Document
     sha256: str
+    is_indexed: bool = True
 
 
 def name_of(record: Document) -> IndexName:
@@ -60,38 +61,31 @@ def put_index_entry(store: Store, place: Place, record: Document) -> Committed:
     name = name_of(record)
     entry_key, record_key = name.key(place.certificate), _record_key(place, record)
     for _ in range(FITTING_TRIES):
-        entry = index_entry(record, place)
-        if not _create_entry(store, entry_key, entry):
-            continue  # somebody else replaced it meanwhile
+        is_indexed = _put_entry(store, entry_key, index_entry(record, place))
         payload = Payload.of(to_json(record))
         if store.compare(record_key, payload) is Created.SAME:
-            return Committed(record, payload.sha256)
+            return Committed(record, payload.sha256, is_indexed)
         winner = _read_record(store, record_key)
-        if winner.record == record:
-            return winner  # the same record, as another version of this program spells it
+        if winner.record == record:  # the same record, as another version of this program spells it
+            return replace(winner, is_indexed=is_indexed)
         record = winner.record
     raise StoreError("other runs write the same diploma all the time", fix="Run one at a time per account")
 
 
-def _create_entry(store: Store, key: str, entry: Document) -> bool:
+def _put_entry(store: Store, key: str, entry: Document) -> bool:
+    """Return whether the entry fits now; where it does not, these credentials may not overwrite it."""
     try:
         created = store.create(key, Payload.of(to_json(entry)), JSON_TYPE)
     except IntegrityError:
         created = Created.OTHER  # the server damaged it: the entry alone would make the diploma look archived
-    return created is not Created.OTHER or _replace_misfit(store, key, entry)
-
-
-def _replace_misfit(store: Store, key: str, entry: Document) -> bool:
-    """Return whether the entry fits now."""
+    if created is not Created.OTHER:
+        return True
     try:
         stored = store.get(key)
-        there, etag = (readable_or_empty(stored.body), stored.etag) if stored else ({}, None)
     except IntegrityError:
-        head = store.head(key)
-        there, etag = {}, head.etag if head else None
-    if {name: there.get(name) for name in entry} == entry:
-        return True
-    return store.replace(key, to_json(entry), etag)
+        stored = None
+    there = readable_or_empty(stored.body) if stored else {}
+    return {name: there.get(name) for name in entry} == entry or store.overwrite(key, to_json(entry))
 
 
 def _record_key(place: Place, record: Document) -> str:

@@ -74,6 +74,6 @@ class DryArchive(Archive):
         """Look for nothing: a dry run leaves no report."""
         return []
 
-    async def move_cursor(self, start: Cursor, moved: Cursor, run_id: str) -> Cursor:
+    async def move_cursor(self, moved: Cursor, run_id: str) -> Cursor:
         """Move nothing."""
-        return start
+        return moved

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from diploma_archive.doctor.archive_check import archive_check
+from diploma_archive.doctor.archive_check import archive_check, cursor_check
 from diploma_archive.doctor.machine_checks import machine_checks
 from diploma_archive.errors import SettingsError, unexpected
 from diploma_archive.frontcore.doctor_checks import setting_checks, source_checks
@@ -19,6 +19,7 @@ from diploma_archive.settings.archive import S3Access
 from diploma_archive.settings.frontcore import FrontCoreSettings
 from diploma_archive.settings.loading import load_archive_settings, load_source_settings
 from diploma_archive.store.doctor_checks import bucket_checks
+from diploma_archive.store.reader import Reader
 from diploma_archive.web.prefect_server import prefect_checks
 
 T = TypeVar("T")
@@ -84,9 +85,14 @@ def examine(*, write: bool, observe: Callable[[Check], None] = lambda _: None) -
         keep(_source_checks(source))
     if where is not None:
         account = source.account if source else None
-        keep(bucket_checks(where, access, write=write, look_inside=lambda reader: archive_check(reader, account)))
+        keep(bucket_checks(where, access, write=write, look_inside=lambda reader: _look_inside(reader, account)))
     keep(prefect_checks(source, where))
     return examination
+
+
+def _look_inside(reader: Reader, account: str | None) -> Iterator[Check]:
+    yield archive_check(reader, account)
+    yield cursor_check(reader)
 
 
 def _loaded(

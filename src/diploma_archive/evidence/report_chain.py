@@ -17,7 +17,7 @@ from diploma_archive.evidence.certificate_objects import Claim
 from diploma_archive.evidence.findings import Finding, FindingClass
 from diploma_archive.evidence.report_check import ReportContent, read_report, run_id_of
 from diploma_archive.model.json_document import from_json
-from diploma_archive.model.keys import CURSOR_KEY, IDENTITY_KEY, RUNS
+from diploma_archive.model.keys import CURSOR_KEY, CURSORS, IDENTITY_KEY, RUNS, cursor_run_id
 from diploma_archive.store.objects import Head
 from diploma_archive.store.reader import Reader
 
@@ -151,19 +151,26 @@ def _head(reader: Reader, key: str) -> Head | None:
 
 
 def _cursor_findings(reader: Reader, chain: Chain) -> list[Finding]:
-    """Return what the cursor shows: the run that moved it wrote its report before that."""
+    """Return what the cursors show: a run that moved the cursor wrote its report before that."""
+    movers = {row.key: cursor_run_id(row.key) for row in reader.list(CURSORS)} | {CURSOR_KEY: _earlier_mover(reader)}
+    known = {run_id_of(key) for key in (*chain.reports, *(finding.key for finding in chain.findings))}
+    missing = {key: run_id for key, run_id in movers.items() if run_id and run_id not in known}
+    if missing:  # what was written since the archive was listed is there by now
+        known |= {run_id_of(row.key) for row in reader.list(RUNS)}
+    return [
+        Finding(FindingClass.MISSING_REPORT, key, f"the run {run_id} moved the cursor and has no report")
+        for key, run_id in missing.items()
+        if run_id not in known
+    ]
+
+
+def _earlier_mover(reader: Reader) -> str | None:
+    """Return the run that moved the cursor of earlier versions last; None too where it cannot be read."""
     try:
         stored = reader.get(CURSOR_KEY)
-        if stored is None:
-            return []
-        run_id = from_json(stored.body, CURSOR_KEY).get("run_id")
+        run_id = from_json(stored.body, CURSOR_KEY).get("run_id") if stored else None
     except StoreError as error:
         if error.kind is Kind.FATAL and not isinstance(error, ObjectRefusedError):
             raise
-        return []  # the walk names the cursor where it is damaged
-    known = [*chain.reports, *(finding.key for finding in chain.findings)]
-    if not run_id or any(run_id_of(key) == run_id for key in known):
-        return []
-    if any(run_id_of(row.key) == run_id for row in reader.list(RUNS)):
-        return []  # written since the archive was listed
-    return [Finding(FindingClass.MISSING_REPORT, CURSOR_KEY, f"the run {run_id} moved the cursor and has no report")]
+        return None  # the walk names the cursor where it is damaged
+    return run_id if isinstance(run_id, str) else None

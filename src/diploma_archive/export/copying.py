@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from diploma_archive.errors import StoreError
+from diploma_archive.errors import ObjectMissingError, StoreError
 from diploma_archive.export.export_folder import Folder, Written
 from diploma_archive.export.export_ledger import Copy, ExportLedger
 from diploma_archive.export.failure_limit import FailureLimit
 from diploma_archive.export.record_reading import read_small, stops_everything, twice
 from diploma_archive.model.json_document import from_json
+from diploma_archive.model.keys import PASSING
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
@@ -91,6 +92,8 @@ class Copier:
         except StoreError as error:
             if stops_everything(error):
                 raise
+            if isinstance(error, ObjectMissingError) and wanted.key.startswith(PASSING):
+                return False
             self._failure_limit.failed(error)
             self._ledger.note_problem(wanted.key, error.what)
             return False

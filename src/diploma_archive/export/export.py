@@ -17,6 +17,7 @@ from diploma_archive.export.export_folder import plain_disk_errors
 from diploma_archive.export.export_run import COPIED_FIRST, Export
 from diploma_archive.export.target_folder import start_in
 from diploma_archive.model.json_document import Document
+from diploma_archive.model.keys import NO_PART
 from diploma_archive.store.reader import Reader
 
 Layout = Literal["bagit", "plain"]
@@ -61,7 +62,7 @@ def export(
     with begin(reader, to, selection, layout=layout, workers=workers, tell=tell) as work:
         if choice.everything:
             for below in COPIED_FIRST:
-                work.copy_rows(reader.list(below))
+                work.copy_rows(row for row in reader.list(below) if not row.key.startswith(NO_PART))
         work.copy_chosen(choice)
         if choice.everything or not work.is_empty:
             work.copy_identity()

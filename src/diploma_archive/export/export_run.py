@@ -99,7 +99,7 @@ class Export:
 
         What came while the export was at work is left to the next one: records that came later, and their entries.
         """
-        everything = (row for row in self.reader.list("") if not row.key.startswith(COPIED_FIRST))
+        everything = (row for row in self.reader.list("") if not row.key.startswith((*COPIED_FIRST, *keys.NO_PART)))
         new = (row for row in everything if not self._is_known(row.key) and not _is_record(row.key))
         self.copy_rows(row for row in new if self._is_no_later_entry(row.key))
 

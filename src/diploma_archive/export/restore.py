@@ -125,7 +125,7 @@ def _claim(store: Store, identity: bytes, done: Restored) -> None:
     """
     stored = store.get(keys.IDENTITY_KEY)
     if stored is None:
-        if any(True for _ in store.list("", at_most=1)):
+        if any(not row.key.startswith(keys.NO_PART) for row in store.list("", at_most=50)):
             raise StoreError(
                 "the target is not empty, and what is in it is no archive",
                 fix="Set ARCHIVE_BUCKET or ARCHIVE_PREFIX to an empty place",

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 IDENTITY_KEY = "archive.json"
-CURSOR_KEY = "state/cursor.json"
+CURSOR_KEY = "state/cursor.json"  # of versions up to 0.1, which replaced it
+CURSORS = "state/cursor/"
+PROBES = "state/probe/"
 CHECKPOINTS = "state/checkpoints/"
 CERTIFICATES = "certificates/"
 QUARANTINE = "quarantine/"
 DIPLOMAS = "diplomas/"
 RUNS = "runs/"
 DOCTOR = "doctor/"  # probe objects that could not be removed again; no part of the archive
+NO_PART = (DOCTOR, PROBES)
+PASSING = (CHECKPOINTS, CURSORS)  # runs remove these again
 SUPPRESSED = "suppressed/"
 ERASURES = "erasures/"
 
@@ -40,6 +44,7 @@ _INVISIBLE = frozenset(
     )
 )
 _UNIDENTIFIED = re.compile(r"d-h[0-9a-f]{32}")
+_CURSOR = re.compile(rf"{CURSORS}([0-9]{{10,18}})-([^/]+)\.json")
 _INDEX_NAME = re.compile(r"([1-9][0-9]{0,18})\.([0-9a-f]{16})(?:\.([2-9]|[1-9][0-9]{1,8}))?\.json")
 
 
@@ -159,6 +164,23 @@ def checkpoint_key(selection: str, run_id: str, number: int) -> str:
         number: which part of this run's it is, from 1.
     """
     return f"{CHECKPOINTS}{selection}/{run_id}-{number:06}.json"
+
+
+def cursor_key(number: int, run_id: str) -> str:
+    """Return the key of a cursor; the number is for the order alone, the run makes the key its own."""
+    return f"{CURSORS}{number:010}-{run_id}.json"
+
+
+def cursor_number(key: str) -> int | None:
+    """Return the number in the key of a cursor, or None where it is no such key."""
+    found = _CURSOR.fullmatch(key)
+    return None if found is None else int(found[1])
+
+
+def cursor_run_id(key: str) -> str | None:
+    """Return the run in the key of a cursor, or None where it is no such key."""
+    found = _CURSOR.fullmatch(key)
+    return None if found is None else found[2]
 
 
 def ended_key(selection: str, run_id: str) -> str:

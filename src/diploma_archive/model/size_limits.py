@@ -9,10 +9,12 @@ from diploma_archive.model.keys import (
     CERTIFICATES,
     CHECKPOINTS,
     CURSOR_KEY,
+    CURSORS,
     DIPLOMAS,
     DOCTOR,
     ERASURES,
     IDENTITY_KEY,
+    PROBES,
     QUARANTINE,
     SUPPRESSED,
 )
@@ -24,6 +26,8 @@ _RECORD_BYTES = 5_000_000  # 2 to 3 kB; a source may write long texts
 _LIMITS = (  # the beginning and the end of a key; what its kind is called; the most bytes
     (IDENTITY_KEY, "", "archive.json", 100_000),
     (CURSOR_KEY, "", "the cursor", 2_000_000),  # with 5,000 rows some 200 kB
+    (CURSORS, "", "a cursor", 2_000_000),
+    (PROBES, "", "a probe", 100_000),
     (CHECKPOINTS, "", "a checkpoint", 20_000_000),  # 500 listings, some 300 bytes a diploma
     (DIPLOMAS, ".json", "a record", _RECORD_BYTES),
     (CERTIFICATES, "", "an index entry", 100_000),  # some 500 bytes

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from diploma_archive.archive.identity import check_identity
 from diploma_archive.archive.open_archive import open_reader, read_identity
+from diploma_archive.archive.stored_cursor import stored_cursors
 from diploma_archive.archive.suppressions import read_suppressions
 from diploma_archive.errors import Kind, SourceError, StoreError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.listing.batches import Reading, batches_of, nothing_listed
 from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.listing.unit_of_work import Unit
-from diploma_archive.model.cursor import Cursor, read_cursor
-from diploma_archive.model.json_document import from_json
-from diploma_archive.model.keys import CERTIFICATES, CURSOR_KEY, IndexName, Place
+from diploma_archive.model.cursor import Cursor
+from diploma_archive.model.keys import CERTIFICATES, IndexName, Place
 from diploma_archive.model.source_items import BadItem, Diploma, UnidentifiedDiploma
 from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.reconcile.archived_state import Holdings, look, read_current, read_entries
@@ -217,8 +217,7 @@ class Reconciliation:
     async def _cursor(self) -> Cursor:
         if self.selection.scope is not Scope.INCREMENTAL:
             return Cursor()
-        stored = await self._in_thread(lambda: self.reader.get(CURSOR_KEY))
-        return Cursor() if stored is None else read_cursor(from_json(stored.body, CURSOR_KEY))
+        return (await self._in_thread(lambda: stored_cursors(self.reader))).cursor
 
     def _measure(self) -> None:
         self.result.requests = self.source.requests

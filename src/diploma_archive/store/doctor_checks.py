@@ -35,7 +35,7 @@ _PUBLIC_SWITCHES = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", 
 
 
 def bucket_checks(
-    where: ArchiveSettings, access: S3Access, *, write: bool, look_inside: Callable[[Reader], Check]
+    where: ArchiveSettings, access: S3Access, *, write: bool, look_inside: Callable[[Reader], Iterator[Check]]
 ) -> Iterator[Check]:
     """Yield what is to be said of the bucket; a bucket that cannot be reached is the last thing said.
 
@@ -64,7 +64,7 @@ def bucket_checks(
         heard = {name.lower(): value for name, value in headers.items()}
         yield clock_check("S3", heard.get("date"), datetime.now(UTC))
         yield _region(client.meta.region_name, heard.get("x-amz-bucket-region"))
-        yield look_inside(reader)
+        yield from look_inside(reader)
         yield from _settings_of_bucket(client, where)
         if write:
             yield from probe_checks(client, where.bucket, f"{where.prefix}/" if where.prefix else "")

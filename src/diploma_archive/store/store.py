@@ -1,6 +1,7 @@
 """Objects in the bucket: create-only writes that are compared with what was sent (DESIGN.md section 6).
 
-Rule: nothing is deleted (but checkpoints) and nothing is overwritten (but the cursor). Keys are relative to the prefix.
+Rule: nothing is deleted (but housekeeping) and nothing is overwritten (but an index entry that does not fit its record,
+from which it follows). Keys are relative to the prefix.
 Everything here is synchronous and safe to call from several threads; boto3 clients are.
 """
 
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from diploma_archive.errors import IntegrityError, StoreError, TooLargeError
-from diploma_archive.model.keys import CHECKPOINTS
+from diploma_archive.model.keys import CERTIFICATES, CHECKPOINTS, CURSORS, PROBES
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.size_limits import is_too_large, size_limit
+from diploma_archive.store.create_only import RUN_PROBE, CreateOnly, ProbeObject, try_create_only
 from diploma_archive.store.fast_put_and_head import ABSENT, FastPath
 from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.store.objects import Digest, Head, hex_of
@@ -59,6 +61,20 @@ class Store(Reader):
         super().__init__(client, bucket, prefix)
         self._lock = lock
         self._fast_path = None if lock else fast_path  # what is locked is locked by boto3
+        self._sends_condition = True
+
+    def try_create_only(self) -> CreateOnly:
+        """Find out what the server does with `If-None-Match`, write accordingly from now on, and return it.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        with self._translated():
+            found = try_create_only(ProbeObject(self._client, self._bucket, self._root + RUN_PROBE))
+        self._sends_condition = found.is_sent
+        if not found.is_sent:
+            self._fast_path = None
+        return found
 
     def check_lock(self) -> None:
         """Check, where objects are to be locked, that the bucket can do it; warn where nobody could erase them.
@@ -122,11 +138,11 @@ class Store(Reader):
         self._check_stored(key, payload, _head_of(answer, payload))
         return Created.NEW
 
-    def replace(self, key: str, body: bytes, etag: str | None) -> bool:
-        """Store an object if it still is the one with this ETag (None: if there is none yet).
+    def overwrite(self, key: str, body: bytes) -> bool:
+        """Store an index entry, whatever lies there: it follows from its record, which never changes.
 
         Returns:
-            False where another run was faster; nothing was stored then.
+            False where these credentials may not overwrite; nothing was stored then.
 
         Raises:
             IntegrityError: S3 holds other bytes than were sent.
@@ -135,27 +151,26 @@ class Store(Reader):
         payload = Payload.of(body)
         if is_too_large(key, payload.size):
             raise too_large_to_write(key)
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        if not key.startswith(CERTIFICATES):
+            raise AssertionError("nothing but an index entry is ever overwritten here")
         with self._translated():
             try:
-                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **payload.digests(), **condition)
+                answer = self._put_object(key, Body=body, ContentType=JSON_TYPE, **payload.digests())
             except ClientError as error:
-                if status_code(error) in (404, 409, 412):
-                    # After a lost answer boto3's own retry meets what we just wrote.
-                    stored = self.get(key)
-                    return stored is not None and stored.body == body
+                if error_code(error) == "AccessDenied":
+                    return False
                 raise
         self._check_stored(key, payload, _head_of(answer, payload))
         return True
 
-    def remove_checkpoint(self, key: str) -> None:
-        """Remove a part of a checkpoint: the one kind of object that goes again.
+    def remove_housekeeping(self, key: str) -> None:
+        """Remove a checkpoint, an old cursor or a probe: the kinds of objects that go again.
 
         Raises:
             StoreError: S3 refused or failed.
         """
-        if not key.startswith(CHECKPOINTS):
-            raise AssertionError("nothing but checkpoints is ever removed here")
+        if not key.startswith((CHECKPOINTS, CURSORS, PROBES)):
+            raise AssertionError("nothing but housekeeping is ever removed here")
         with self._translated():
             self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
 
@@ -167,7 +182,7 @@ class Store(Reader):
                     Body=payload.rewound(),
                     ContentLength=payload.size,
                     ContentType=content_type,
-                    IfNoneMatch="*",
+                    **({"IfNoneMatch": "*"} if self._sends_condition else {}),
                     **payload.digests(),
                 )
             except ClientError as error:

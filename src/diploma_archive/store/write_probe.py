@@ -1,7 +1,7 @@
 """What an S3 server really does with writes, tried out with probe objects that are removed again.
 
-Rule: only new objects below `doctor/` are written, and only those are removed. Where they may not be removed they stay,
-named for what they are; they are no part of the archive.
+Rule: only new objects below `state/probe/` are written, and only those are removed. Where they may not be removed they
+stay, named for what they are; they are no part of the archive.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
-from diploma_archive.model.doctor_check import Check, from_error, not_asked, ok, problem, warning
-from diploma_archive.model.keys import DOCTOR
+from diploma_archive.model.doctor_check import Check, from_error, ok, problem, warning
+from diploma_archive.model.keys import PROBES
 from diploma_archive.model.payload import Payload
+from diploma_archive.store.create_only import CreateOnly, ProbeObject, try_create_only
 from diploma_archive.store.s3_errors import status_code, store_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _BODY = b"diploma-archive doctor wrote this to see what the S3 server does. It is no part of the archive.\n"
-_OTHER_BODY = _BODY + b"This is the second try, which should have been refused.\n"
+_OTHER_BODY = _BODY + b"These are other bytes.\n"
 _BROKEN = (BotoCoreError, ClientError, HTTPClientError, HTTPError, RecursionError)
-_CREATE_ONLY = {"IfNoneMatch": "*"}
-_NO_ETAG = '"00000000000000000000000000000000"'
 
 
 def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
@@ -38,15 +37,15 @@ def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
     Args:
         root: the archive's prefix with its slash, or nothing.
     """
-    probe = _Probe(client, bucket, f"{root}{DOCTOR}{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}")
+    probe = _Probe(client, bucket, f"{root}{PROBES}doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}")
     try:
-        first = probe.put("probe", _BODY, **Payload.of(_BODY).digests(), **_CREATE_ONLY)
+        first = probe.begin()
     except _BROKEN as error:
         yield from_error("writing", store_error(error, bucket))
         return
     try:
         yield ok("writing", "a probe object was stored")
-        yield from (look(probe, first) for look in (_conditional, _kept, _verified, _if_match))
+        yield from (look(probe, first) for look in (_conditional, _kept, _verified))
     finally:
         removed = probe.remove()
     yield removed
@@ -57,6 +56,7 @@ class _Probe:
     client: S3Client
     bucket: str
     name: str
+    create_only: dict[str, str] = field(default_factory=lambda: {"IfNoneMatch": "*"})
     _stored: list[dict[str, str]] = field(default_factory=list)
 
     def put(self, what: str, body: bytes, **arguments: Any) -> dict[str, Any]:
@@ -66,21 +66,29 @@ class _Probe:
         self._stored.append({"Key": key, **({"VersionId": version} if version else {})})
         return dict(answer)
 
-    def body(self, what: str) -> bytes:
-        answer = self.client.get_object(Bucket=self.bucket, Key=f"{self.name}-{what}.txt")
-        return bytes(answer["Body"].read())
+    def begin(self) -> dict[str, Any]:
+        """Store the first one, without the condition where the server does not let it through."""
+        try:
+            return self.put("probe", _BODY, **Payload.of(_BODY).digests(), **self.create_only)
+        except ClientError as error:
+            if status_code(error) not in (412, 501):
+                raise
+        self.create_only = {}
+        return self.put("probe", _BODY, **Payload.of(_BODY).digests())
 
     def head(self, what: str) -> dict[str, Any]:
         key = f"{self.name}-{what}.txt"
         return dict(self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED"))
 
+    def note(self, key: str, versions: list[str]) -> None:
+        """Remember what else was stored, to be removed."""
+        self._stored += [{"Key": key, "VersionId": version} for version in versions] or [{"Key": key}]
+
     def remove(self) -> Check:
-        """Remove each version that was stored: a mere delete would leave it behind a marker."""
+        """Remove each version that was stored; where that is not allowed, put a marker before it."""
         left = set()
         for stored in self._stored:
-            try:
-                self.client.delete_object(Bucket=self.bucket, **stored)  # type: ignore[arg-type]
-            except _BROKEN:
+            if not (self._is_removed(stored) or self._is_removed({"Key": stored["Key"]})):
                 left.add(stored["Key"])
         if left:
             return ok(
@@ -88,30 +96,33 @@ class _Probe:
             )
         return ok("probe objects", "removed")
 
+    def _is_removed(self, stored: dict[str, str]) -> bool:
+        try:
+            self.client.delete_object(Bucket=self.bucket, **stored)  # type: ignore[arg-type]
+        except _BROKEN:
+            return False
+        return True
+
 
 def _conditional(probe: _Probe, _: dict[str, Any]) -> Check:
     name = "conditional writes"
+    tried = ProbeObject(probe.client, probe.bucket, f"{probe.name}-create-only.txt", may_be_removed=False)
     try:
-        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), **_CREATE_ONLY)
-    except _BROKEN as error:
-        if isinstance(error, ClientError) and status_code(error) == 412:
-            return ok(name, "a second create of the same object was refused")
-        return from_error(name, store_error(error, probe.bucket))
-    try:
-        kept = probe.body("probe") == _BODY
+        found = try_create_only(tried)
     except _BROKEN as error:
         return from_error(name, store_error(error, probe.bucket))
+    finally:
+        probe.note(tried.key, tried.versions)
+    if found is CreateOnly.HONOURED:
+        return ok(name, "a new object is created, a second one under its name refused: two runs at once are safe")
+    seen = f"{found.value}. The program looks before it writes"
     fix = "Let one run at a time write to this archive, or use a server that honours If-None-Match"
-    if kept:
-        return warning(name, "a second create was answered with success, and ignored", fix)
-    seen = "If-None-Match is silently ignored: a second create overwrote the first. The program looks before it writes"
-    return warning(name, seen, fix)
+    return warning(name, f"{seen}; two runs at once may write one record twice, of which the last counts", fix)
 
 
 def _kept(probe: _Probe, first: dict[str, Any]) -> Check:
     name, wanted = "checksums kept", _sha256(_BODY)
     try:
-        # Of the first version: the probe of conditional writes may have overwritten it.
         checksums = [first.get("ChecksumSHA256")] if first.get("ChecksumSHA256") else []
         if not checksums:
             checksums = [found] if (found := probe.head("probe").get("ChecksumSHA256")) else []
@@ -120,7 +131,7 @@ def _kept(probe: _Probe, first: dict[str, Any]) -> Check:
     if not checksums:
         fix = "Nothing: the program compares the ETag, or reads back what it stored, at the cost of time"
         return warning(name, "the server keeps no SHA-256 of an object", fix)
-    if checksums[0] not in (wanted, _sha256(_OTHER_BODY)):
+    if checksums[0] != wanted:
         return problem(name, "the server gives back another SHA-256 than was sent", "Do not use this server")
     return ok(name, "the SHA-256 that was sent comes back")
 
@@ -140,26 +151,12 @@ def _verified(probe: _Probe, _: dict[str, Any]) -> Check:
 def probe_is_refused(probe: _Probe, what: str, digest: dict[str, str]) -> bool:
     """Return whether a body under the digest of another one is refused; raises what else goes wrong."""
     try:
-        probe.put(f"{what}-probe", _BODY, **digest, **_CREATE_ONLY)
+        probe.put(f"{what}-probe", _BODY, **digest, **probe.create_only)
     except ClientError as error:
         if status_code(error) != 400:
             raise
         return True
     return False
-
-
-def _if_match(probe: _Probe, _: dict[str, Any]) -> Check:
-    name = "If-Match"
-    try:
-        probe.put("probe", _OTHER_BODY, **Payload.of(_OTHER_BODY).digests(), IfMatch=_NO_ETAG)
-    except _BROKEN as error:
-        if isinstance(error, ClientError) and status_code(error) == 412:
-            return ok(name, "a replacement of what is there no more was refused")
-        if isinstance(error, ClientError) and status_code(error) in (401, 403):
-            return not_asked(name, "these credentials may overwrite nothing here, as it should be")
-        return from_error(name, store_error(error, probe.bucket))
-    fix = "Let one run at a time move the cursor of this account"
-    return warning(name, "is silently ignored: of two runs that end at one moment one moves the cursor back", fix)
 
 
 def _sha256(body: bytes) -> str:

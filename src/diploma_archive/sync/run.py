@@ -25,7 +25,7 @@ from diploma_archive.listing.batches import Batch, Reading, batches_of, nothing_
 from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor
-from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, SilentObserver
+from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, Outcome, SilentObserver
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
 from diploma_archive.sync.green_run import RunOutcomes, Tally
@@ -116,6 +116,7 @@ class Run:
                     f"stopped on request; so far {self.tally.sentence()}", fix="Start it again to go on: it is free"
                 )
             await self._refuse_an_empty_source()
+            self._note_unfit_entries()
             status = "finished"
         except asyncio.CancelledError:
             status = "interrupted"
@@ -210,6 +211,14 @@ class Run:
             unread = Finding(UNLISTED, problem.diploma_id, problem.participant_id, error=problem.reason)
             self.outcomes.keep(unread, Unit())
 
+    def _note_unfit_entries(self) -> None:
+        if self.archive.has_unfit_entries:
+            error = (
+                "an index entry does not fit its record, and these credentials may not write it anew; the record "
+                "counts. Run diploma-archive rebuild-index with credentials that may overwrite certificates/*."
+            )
+            self.outcomes.keep(Finding(Outcome.FAILED.value, error=error), Unit())
+
     async def _archive_unit(self, unit: Unit, in_batch: Tally) -> None:
         try:
             found: list[Finding] = []
@@ -257,10 +266,7 @@ class Run:
                 seen=reading.seen(),
                 full=self.selection.scope is Scope.FULL,
             )
-            if moved != self.cursor_before:
-                self.cursor_after = await self.archive.move_cursor(self.cursor_before, moved, self.run_id)
-            else:
-                self.cursor_after = moved
+            self.cursor_after = await self.archive.move_cursor(moved, self.run_id)
 
     def _counts_of_report(self) -> dict[str, Any]:
         counts = {name: value for name, value in self.counts().items() if name not in ("failures", "run_id")}

@@ -15,13 +15,22 @@ from diploma_archive.evidence.object_reading import Unread, read_text
 from diploma_archive.evidence.report_check import run_id_of
 from diploma_archive.model.cursor import read_cursor
 from diploma_archive.model.json_document import FORMAT, Document, from_json
-from diploma_archive.model.keys import CHECKPOINTS, CURSOR_KEY, DOCTOR, ERASURES, IDENTITY_KEY, SUPPRESSED
+from diploma_archive.model.keys import (
+    CHECKPOINTS,
+    CURSOR_KEY,
+    DOCTOR,
+    ERASURES,
+    IDENTITY_KEY,
+    PROBES,
+    SUPPRESSED,
+    cursor_number,
+)
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 from diploma_archive.verify.sampling import Choice
 
 _KNOWN_KEYS = ("", IDENTITY_KEY)  # "" is the folder itself, which the console of S3 makes an object of
-_KNOWN_FOLDERS = (SUPPRESSED, DOCTOR, CHECKPOINTS)
+_KNOWN_FOLDERS = (SUPPRESSED, DOCTOR, CHECKPOINTS, PROBES)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,7 +41,7 @@ class OtherObjects:
         self._reader = reader
         self._choice = choice
         self._since = since
-        self._cursor: Listed | None = None
+        self._cursors: list[Listed] = []
         self._receipts: list[Listed] = []
         self._unknown: list[str] = []
         self._damaged: set[Finding] = set()
@@ -43,8 +52,8 @@ class OtherObjects:
         """Sort one row."""
         if run_id_of(row.key):
             self.reports.append(row.key)
-        elif row.key == CURSOR_KEY:
-            self._cursor = row
+        elif row.key == CURSOR_KEY or cursor_number(row.key) is not None:
+            self._cursors.append(row)
         elif row.key.startswith(ERASURES):
             self._receipts.append(row)
         elif not self._choice.covers_key(row.key):
@@ -66,13 +75,15 @@ class OtherObjects:
 
     def findings(self) -> set[Finding]:
         """Return what is wrong here; each unknown object is looked for once more."""
-        if self._cursor is not None and self._choice.covers_key(CURSOR_KEY):
+        for row in self._cursors:
+            if not self._choice.covers_key(row.key):
+                continue
             try:
-                document = self._read(self._cursor, "the cursor")
+                document = self._read(row, "a cursor")
                 if document:
                     read_cursor(document)
             except StoreError as error:
-                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, CURSOR_KEY, error.fix))
+                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, row.key, error.fix))
         unknown = {
             Finding(FindingClass.UNKNOWN_OBJECT, key, "it lies where diploma-archive writes nothing of this name")
             for key in self._unknown

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from diploma_archive.errors import StoreError
+from diploma_archive.errors import Kind, StoreError
 from diploma_archive.evidence.certificate_objects import CertificateObjects, segment_of
 from diploma_archive.evidence.findings import Finding, FindingClass
 from diploma_archive.evidence.ledger import Ledger
@@ -22,8 +22,6 @@ from diploma_archive.model.payload import Payload
 from diploma_archive.model.record_check import Checked, check_record
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.store import JSON_TYPE, Created, Store
-
-REPLACE_TRIES = 5
 
 
 @dataclass
@@ -113,13 +111,16 @@ def _put_entry(store: Store, unit: CertificateObjects, record: Checked, done: Re
 
 def _replace(store: Store, key: str, body: bytes, *, dry_run: bool) -> bool:
     """Return whether an entry had to be replaced; one that says the same in other bytes may stay."""
-    for _ in range(REPLACE_TRIES):
-        stored = store.get(key)
-        if stored is not None and readable_or_empty(stored.body) == readable_or_empty(body):
-            return False
-        if dry_run or store.replace(key, body, None if stored is None else stored.etag):
-            return True
-    raise StoreError("other runs write the index all the time", fix="Run one at a time per account")
+    stored = store.get(key)
+    if stored is not None and readable_or_empty(stored.body) == readable_or_empty(body):
+        return False
+    if dry_run or store.overwrite(key, body):
+        return True
+    raise StoreError(
+        "these credentials may not write an index entry anew",
+        fix="Run rebuild-index with credentials that may overwrite certificates/* (deployments/README.md)",
+        kind=Kind.FATAL,
+    )
 
 
 def _without_record(index_key: str, damaged: set[str]) -> Iterator[Finding]:

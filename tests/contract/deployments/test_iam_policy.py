@@ -1,6 +1,6 @@
 """The policies of deployments/iam: enough for what the program does, and nothing beyond it.
 
-moto looks at actions and resources, but not at these conditions (`s3:prefix`, `s3:if-none-match`, `s3:if-match`): it
+moto looks at actions and resources, but not at these conditions (`s3:prefix`, `s3:if-none-match`): it
 lets them all pass. What the conditions do is therefore worked out from the JSON, for every request that a run makes.
 """
 
@@ -17,7 +17,9 @@ from botocore.exceptions import ClientError
 
 from diploma_archive.archive import open_archive
 from diploma_archive.listing.selection import Scope, Selection
+from diploma_archive.model.cursor import KEPT
 from diploma_archive.sandbox import Sandbox
+from diploma_archive.store.create_only import RUN_PROBE
 from diploma_archive.sync.resume import selection_digest
 from tests.support.cloud import POLICIES, Cloud, Policy, allows, as_list, filled, running_cloud
 from tests.support.world import PREFIX, World
@@ -96,7 +98,7 @@ def test_the_archiver_can_do_everything_with_its_policy(cloud: Cloud, bucket: st
     world = cloud.world(sandbox, filled("archiver", bucket), bucket)
     code, counts, stderr = sync(world)
     assert (code, counts["archived"], counts["failures"]) == (0, 6, []), stderr
-    assert world.bucket.document("state/cursor.json")["updated_at"]
+    assert (world.bucket.cursor() or {})["updated_at"]
     for options in ((), ("--force",)):
         code, counts, stderr = sync(world, *options)
         assert (code, counts["unchanged"], counts["archived"]) == (0, 6, 0), stderr
@@ -113,12 +115,46 @@ def test_the_archiver_can_remove_a_checkpoint_with_its_policy(cloud: Cloud, buck
     world = cloud.world(sandbox, policy, bucket)
     left = left_checkpoint()
     world.bucket.put(left, b"{}")
-    code, _, stderr = sync(world)
-    assert (code, world.bucket.keys_below("state/checkpoints/")) == (0, []), stderr
-    assert "checkpoint" not in stderr
+    for day in range(1, KEPT + 3):
+        sandbox.touch_participant(987654, f"2026-03-0{day} 10:00:00")
+        code, _, stderr = sync(world)
+        assert (code, world.bucket.keys_below("state/checkpoints/")) == (0, []), stderr
+        assert "removed" not in stderr
+    assert len(world.bucket.keys_below("state/cursor/")) == KEPT
+    assert world.bucket.keys_below("state/probe/") == []
     for key in ("archive.json", "diplomas/s-1/c-1/a.json", "certificates/c-1/a.json", "state/cursor.json", "runs/a"):
         assert not allows(policy, "s3:DeleteObject", f"arn:aws:s3:::{bucket}/{PREFIX}/{key}")
     assert not allows(policy, "s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/{PREFIX}/{left}")
+
+
+def of_version_0_1(bucket: str) -> Policy:
+    """Return the archiver's policy as operators of version 0.1 have it."""
+    policy = filled("archiver", bucket)
+    below = f"arn:aws:s3:::{bucket}/{PREFIX}/state"
+    *kept, remove = policy["Statement"]
+    assert remove["Action"] == "s3:DeleteObject"
+    return {**policy, "Statement": [*kept, {**remove, "Resource": f"{below}/checkpoints/*"}]}
+
+
+def test_with_the_policy_of_before_a_run_goes_on_and_says_what_it_could_not_remove(
+    cloud: Cloud, bucket: str, sandbox: Sandbox
+) -> None:
+    """Old cursors stay, that is said once a run, and doctor names the line that the policy lacks; all else is well."""
+    world = cloud.world(sandbox, of_version_0_1(bucket), bucket)
+    said = []
+    for day in range(1, KEPT + 4):
+        sandbox.touch_participant(987654, f"2026-03-0{day} 10:00:00")
+        code, counts, stderr = sync(world)
+        assert (code, counts["failures"]) == (0, []), stderr
+        said.append(stderr.count("old cursors could not be removed"))
+    assert said == [0] * KEPT + [1] * 3
+    assert len(world.bucket.keys_below("state/cursor/")) == KEPT + 3
+    assert world.bucket.keys_below("state/probe/") == [RUN_PROBE]
+    assert world.bucket.versions()[RUN_PROBE] == world.bucket.versions()["archive.json"] == 1
+    seen = json.loads(world.command("doctor", "--no-write", "--json").stdout)
+    (cursors,) = [check for check in seen["checks"] if check["name"] == "cursors"]
+    assert cursors["result"] == "warning"
+    assert "state/cursor/*" in cursors["fix"]
 
 
 def test_the_archiver_can_name_a_damaged_file_with_its_policy(cloud: Cloud, bucket: str, sandbox: Sandbox) -> None:
@@ -229,9 +265,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     def note(model: Any, params: dict[str, Any], **_: Any) -> None:
         bucket, _, key = unquote(urlsplit(params["url"]).path).lstrip("/").partition("/")
         headers = params["headers"]
-        given = {
-            name.replace("-", "_").lower(): headers[name] for name in ("If-None-Match", "If-Match") if name in headers
-        }
+        given = {name.replace("-", "_").lower(): headers[name] for name in ("If-None-Match",) if name in headers}
         if model.name == "ListObjectsV2":
             seen.append(("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"prefix": params["query_string"]["prefix"]}))
             return
@@ -274,12 +308,10 @@ def test_the_conditions_let_every_request_of_the_program_pass(world: World, requ
 def test_the_conditions_refuse_overwriting_and_looking_around() -> None:
     """What moto does not check: no PUT without its condition, no LIST outside the prefix, no overwriting of records."""
     policy, bucket = filled("archiver", "acme"), "arn:aws:s3:::acme"
-    record, cursor = f"{bucket}/{PREFIX}/diplomas/s-1/c-1/a.json", f"{bucket}/{PREFIX}/state/cursor.json"
-    assert allows(policy, "s3:PutObject", record, if_none_match="*")
-    assert allows(policy, "s3:PutObject", cursor, if_match='"etag"')
-    assert not allows(policy, "s3:PutObject", record)
-    assert not allows(policy, "s3:PutObject", record, if_match='"etag"')
-    assert not allows(policy, "s3:PutObject", cursor)
+    record, cursor = f"{bucket}/{PREFIX}/diplomas/s-1/c-1/a.json", f"{bucket}/{PREFIX}/state/cursor/0000000001-r.json"
+    for key in (record, cursor):
+        assert allows(policy, "s3:PutObject", key, if_none_match="*")
+        assert not allows(policy, "s3:PutObject", key)
     assert allows(policy, "s3:ListBucket", bucket, prefix=f"{PREFIX}/certificates/")
     for prefix in ({}, {"prefix": ""}, {"prefix": "acme"}, {"prefix": PREFIX}, {"prefix": f"{PREFIX}-2/"}):
         assert not allows(policy, "s3:ListBucket", bucket, **prefix)

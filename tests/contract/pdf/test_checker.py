@@ -187,7 +187,7 @@ CASES = sorted((Path(__file__).parents[2] / "pdfs").glob("*.pdf"))
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 def test_files_of_many_makers(checker: PdfChecker, file: Path) -> None:
     """What every viewer shows whole is good, whatever is odd about it; an empty or missing page is not."""
-    assert len(CASES) == 20
+    assert len(CASES) >= 20
     if file.stem.startswith("ok_"):
         assert checker.check(io.BytesIO(file.read_bytes()), whole=True).pages in (1, 3)
         return

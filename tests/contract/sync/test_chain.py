@@ -70,5 +70,5 @@ def test_the_report_has_the_hash_of_each_record(world: World) -> None:
 def test_a_cursor_never_moves_without_its_report(world: World) -> None:
     """The run that the cursor names has left a report."""
     world.run()
-    cursor = world.bucket.document("state/cursor.json")
+    cursor = world.bucket.cursor() or {}
     report_of(world, cursor["run_id"])

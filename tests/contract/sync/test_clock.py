@@ -7,18 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 from diploma_archive.listing.selection import Scope
 from diploma_archive.model.source_time import source_time
+from tests.support.verifying import delete
 from tests.support.world import World
 
 FAR_AHEAD = "2099-01-01T10:00:00+01:00"
 
 
 def cursor(world: World) -> str:
-    return str(world.bucket.document("state/cursor.json")["updated_at"])
+    return str((world.bucket.cursor() or {})["updated_at"])
 
 
 def edit_cursor(world: World, updated_at: str) -> None:
     """Leave a cursor as a version before left it, which believed the date of a row."""
-    document = world.bucket.document("state/cursor.json") | {"updated_at": updated_at}
+    document = (world.bucket.cursor() or {}) | {"updated_at": updated_at}
+    delete(world.bucket, *world.bucket.keys_below("state/cursor/"))
     world.bucket.put("state/cursor.json", (json.dumps(document, indent=2) + "\n").encode())
 
 

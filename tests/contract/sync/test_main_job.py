@@ -7,11 +7,12 @@ import json
 import re
 
 from diploma_archive.listing.selection import Scope
+from diploma_archive.store.create_only import RUN_PROBE
 from tests.support.world import World
 
 HEX = "[0-9a-f]"
 LAYOUT = re.compile(
-    rf"archive\.json|state/cursor\.json"
+    rf"archive\.json|state/cursor/\d{{10}}-{HEX}{{32}}\.json"
     rf"|diplomas/(s-[A-Za-z0-9._-]+|no-serial)/([cd])-[A-Za-z0-9._-]+/({HEX}{{64}}\.pdf|{HEX}{{16}}(\.\d+)?\.json)"
     rf"|certificates/([cd])-[A-Za-z0-9._-]+/\d+\.{HEX}{{16}}(\.\d+)?\.json"
     rf"|runs/\d{{4}}/\d\d/\d\d/\d{{8}}T\d{{6}}Z-{HEX}+\.json"
@@ -51,9 +52,8 @@ def test_a_second_run_is_free(world: World) -> None:
     assert world.sandbox.requests["download"] == 0
     assert world.bucket.evidence() == before
     after = world.bucket.versions()
-    assert {key for key in after if after[key] != versions.get(key)} == set(world.bucket.keys_below("runs/")) - set(
-        versions
-    )
+    written = {key for key in after if after[key] != versions.get(key)} - {RUN_PROBE}
+    assert written == set(world.bucket.keys_below("runs/")) - set(versions)
 
 
 def test_nothing_is_ever_written_twice(world: World) -> None:
@@ -163,7 +163,7 @@ def test_an_incremental_run_reads_only_what_changed(world: World) -> None:
     counts = world.counts(Scope.INCREMENTAL)
     assert counts["archived"] == 1
     assert world.sandbox.requests["diplomas"] <= 2
-    assert world.bucket.document("state/cursor.json")["updated_at"] == "2026-11-01 10:00:00"
+    assert (world.bucket.cursor() or {})["updated_at"] == "2026-11-01 10:00:00"
 
 
 def test_a_nightly_run_costs_what_changed(world: World) -> None:
@@ -198,12 +198,12 @@ def test_a_row_that_is_written_late_is_not_skipped(world: World) -> None:
 def test_a_backfill_leaves_the_cursor_alone(world: World) -> None:
     """Nothing is skipped: only runs that read the whole change move the cursor."""
     world.run(participants="900001-900003, 987654")
-    assert "state/cursor.json" not in world.bucket.keys_below()
+    assert world.bucket.cursor() is None
     world.run(Scope.INCREMENTAL)
-    before = world.bucket.body("state/cursor.json")
+    before = world.bucket.cursor()
     world.sandbox.touch_participant(900001, "2027-01-01T10:00:00+01:00")
     world.run(participants="900001")
-    assert world.bucket.body("state/cursor.json") == before
+    assert world.bucket.cursor() == before
 
 
 def test_a_chosen_participant_without_a_diploma_is_mentioned(world: World) -> None:
@@ -217,10 +217,10 @@ def test_participants_that_failed_are_tried_again(world: World) -> None:
     """Nothing is skipped for good: what failed stands in the retry list and is archived by the next run."""
     world.sandbox.fail_next("download", status=418, times=1, id=12345)
     assert world.counts(Scope.INCREMENTAL) == {"archived": 5, "failed": 1}
-    assert world.bucket.document("state/cursor.json")["retry"] == [987654]
+    assert (world.bucket.cursor() or {})["retry"] == [987654]
     world.sandbox.touch_participant(900001, "2027-01-01T10:00:00+01:00")
     assert world.counts(Scope.INCREMENTAL)["archived"] == 1
-    assert world.bucket.document("state/cursor.json")["retry"] == []
+    assert (world.bucket.cursor() or {})["retry"] == []
 
 
 def test_the_run_report_names_each_outcome_and_nobody(world: World) -> None:

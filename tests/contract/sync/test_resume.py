@@ -201,7 +201,7 @@ def test_without_the_right_to_remove_it_counts_no_more_all_the_same(
 
     cut_off(school, 70)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "remove_checkpoint", refuse)
+        patch.setattr(Store, "remove_housekeeping", refuse)
         assert school.run().tally.is_green
     assert school.bucket.keys_below("state/checkpoints/")
     school.sandbox.reset_counts()

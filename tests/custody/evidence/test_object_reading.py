@@ -36,7 +36,7 @@ def test_quick_reads_no_pdf_and_no_index_entry(world: World, proxy: S3Proxy) -> 
     assert bodies_read(proxy) == []
     below = [(one.method, one.key.split("/")[2]) for one in proxy.requests if one.key.count("/") > 3]
     diplomas = [("GET", "diplomas")] * 6 + [("HEAD", "diplomas")] * 6
-    assert sorted(below) == sorted([*diplomas, ("GET", "runs"), ("GET", "runs"), ("HEAD", "runs")])
+    assert sorted(below) == sorted([*diplomas, ("GET", "runs"), ("GET", "runs"), ("HEAD", "runs"), ("GET", "state")])
 
 
 def test_full_reads_every_pdf(world: World, proxy: S3Proxy) -> None:

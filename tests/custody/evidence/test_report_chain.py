@@ -68,7 +68,7 @@ def test_the_newest_report_removed_is_missed_where_the_cursor_names_its_run(worl
     (newest,) = [key for key in world.bucket.keys_below("runs/") if run.run_id in key]
     delete(world.bucket, newest)
     result = check(world)
-    assert found(result) == {"state/cursor.json": "missing_report"}
+    assert found(result) == {world.bucket.keys_below("state/cursor/")[-1]: "missing_report"}
     assert run.run_id in result.findings[0].detail
 
 

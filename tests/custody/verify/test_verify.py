@@ -179,8 +179,9 @@ def edit_report_in_its_own_spelling(world: World, one: Parts, _: Parts) -> dict[
 
 
 def move_the_cursor_by_hand(world: World, *_: Parts) -> dict[str, str]:
-    world.bucket.put("state/cursor.json", b"{}")
-    return {"state/cursor.json": "altered_record"}
+    key = world.bucket.keys_below("state/cursor/")[-1]
+    world.bucket.put(key, b"{}")
+    return {key: "altered_record"}
 
 
 DAMAGES: list[Damage] = [

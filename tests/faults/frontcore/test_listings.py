@@ -276,7 +276,7 @@ def test_diplomas_with_bad_ids_fail(world: World, names: str) -> None:
     run = world.run(Scope.INCREMENTAL)
     counts = run.tally.as_counts()
     assert (counts["archived"], counts["failed"], counts["quarantined"]) == (1, 6, 1)
-    assert set(world.bucket.document("state/cursor.json")["retry"]) == set(PARTICIPANTS)
+    assert set((world.bucket.cursor() or {})["retry"]) == set(PARTICIPANTS)
     assert {failure["participant_id"] for failure in run.tally.failures} == set(PARTICIPANTS)
     errors = [failure["error"] for failure in run.tally.failures]
     assert sum(error.startswith("FrontCore sent an item in which id is") for error in errors) == 6
@@ -325,7 +325,7 @@ def test_two_states_of_one_diploma_in_one_page_are_both_archived(world: World) -
 def test_a_source_suddenly_empty_is_fatal(world: World) -> None:
     """An empty list, once the archive holds diplomas, is an error and no "nothing to do"; the cursor stays."""
     world.run()
-    cursor = world.bucket.body("state/cursor.json")
+    cursor = world.bucket.cursor()
     for kind, says in (("participants", "lists no participant at all"), ("diplomas", "lists no diploma at all")):
         for empty in (Edited(lambda _: []), faults.EmptyItems()):
             world.sandbox.fault(kind, empty)
@@ -333,7 +333,7 @@ def test_a_source_suddenly_empty_is_fatal(world: World) -> None:
                 world.run()
             assert caught.value.kind is Kind.FATAL
         world.sandbox.clear_faults()
-    assert world.bucket.body("state/cursor.json") == cursor
+    assert world.bucket.cursor() == cursor
 
 
 @small

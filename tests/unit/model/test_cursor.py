@@ -7,7 +7,15 @@ from datetime import datetime
 import pytest
 
 from diploma_archive.errors import Kind, StoreError
-from diploma_archive.model.cursor import MAX_RETRY, Cursor, read_cursor
+from diploma_archive.model.cursor import (
+    MAX_RETRY,
+    Cursor,
+    CursorObject,
+    heads,
+    merge,
+    prunable,
+    read_cursor,
+)
 
 EARLY, LATE = datetime(2026, 3, 1, 12, 0, 0), datetime(2026, 3, 2, 9, 30, 15)  # noqa: DTZ001  naive by definition
 
@@ -47,10 +55,65 @@ def test_with_too_many_failures_the_cursor_stays():
 
 @pytest.mark.parametrize("swap", [False, True])
 def test_two_runs_agree(swap):
-    """Two runs that end together lose neither the newer time nor anybody to try again."""
-    one, other = Cursor(EARLY, (1, 5)), Cursor(LATE, (2, 5))
-    first, second = (other, one) if swap else (one, other)
-    assert first.merged(second) == Cursor(LATE, (1, 2, 5))
+    """What either of them would look at again is looked at again."""
+    one = Cursor(EARLY, (1, 5), {7: "a", 8: "b", 9: "c"})
+    other = Cursor(LATE, (2, 5), {7: "a", 8: "other", 2: "d"})
+    assert merge([other, one] if swap else [one, other]) == Cursor(EARLY, (1, 2, 5), {7: "a"})
+
+
+def test_nothing_and_everything():
+    """No cursor reads everything, and so does one of several that has no date."""
+    assert merge([]) == Cursor()
+    assert merge([Cursor(LATE), Cursor()]) == Cursor()
+    assert merge([Cursor(LATE, (3,), {1: "x"})]) == Cursor(LATE, (3,), {1: "x"})
+
+
+def chain(*follows: str) -> list[CursorObject]:
+    """Return cursors a, b, c ... of which each follows those named."""
+    names = "abcdefghijkl"
+    return [CursorObject(names[at], Cursor(EARLY, (at,)), frozenset(one)) for at, one in enumerate(follows)]
+
+
+@pytest.mark.parametrize(
+    ("follows", "expected"),
+    [
+        ([""], "a"),
+        (["", "a", "b"], "c"),
+        (["", "a", "a"], "bc"),
+        (["", "", "ab"], "c"),
+        (["", "a", "b", "a"], "cd"),
+        (["b", "a"], "ab"),  # a circle: nobody's doing, and everything counts
+        (["a"], "a"),
+        ([], ""),
+    ],
+)
+def test_what_no_other_follows_counts(follows, expected):
+    """The number is for the order alone: a run that began first and ended last follows what it began with."""
+    assert "".join(one.key for one in heads(chain(*follows))) == expected
+
+
+@pytest.mark.parametrize(
+    ("follows", "torn", "expected"),
+    [
+        (["", "a", "b"], "", ""),  # the newest few stay
+        (["", "a", "b", "c", "d"], "", "ab"),
+        (["", "a", "b", "b", "cd", "e"], "", "abc"),
+        (["", "", "b", "c", "d"], "", "b"),  # nobody follows a
+        (["", "a", "z", "c", "d", "e"], "", "ac"),  # nobody follows b, so it counts; what it followed may go
+        (["", "a", "b", "c", "d"], "z", "ab"),
+        (["", "a", "b", "c", "0d"], "0", "0ab"),
+    ],
+)
+def test_only_what_a_newer_one_follows_goes(follows, torn, expected):
+    """The oldest first, never one of the newest few."""
+    assert "".join(prunable(chain(*follows), torn)) == expected
+
+
+def test_what_would_count_again_stays():
+    """Where an older one stays, what follows it stays too, or else the older one would count again."""
+    later = [CursorObject(key, Cursor(), frozenset(follows)) for key, follows in (("b", "c"), ("c", ""), ("d", "b"))]
+    rest = [CursorObject(key, Cursor(), frozenset(follows)) for key, follows in (("e", "d"), ("f", "e"), ("g", "f"))]
+    assert prunable([*later, *rest]) == []
 
 
 @pytest.mark.parametrize("cursor", [Cursor(), Cursor(LATE), Cursor(LATE, (3, 7))])
@@ -84,7 +147,7 @@ def test_the_cursor_document_is_plain():
 )
 def test_a_damaged_cursor_stops_the_run(document):
     """Guessing would skip diplomas: a cursor that cannot be read is fatal, in words."""
-    with pytest.raises(StoreError, match=r"state/cursor\.json") as caught:
+    with pytest.raises(StoreError, match=r"state/cursor") as caught:
         read_cursor(document)
     assert caught.value.kind is Kind.FATAL
 
