@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e scale-test shards bench lint docs lock wheel clean
+.PHONY: help install demo ui test custody e2e scale-test shards s3-servers s3-matrix bench lint docs lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ scale-test: $(STAMP) ## Two accounts, three workers, PostgreSQL and Redis on thi
 
 shards: $(STAMP) ## Run the tests of a backfill in shards on a real Prefect server (three minutes)
 	$(BIN)/python -m pytest tests/scale/test_backfill_in_shards.py
+
+s3-servers: $(STAMP) ## Start the S3 servers that this machine can run without a container, until Ctrl-C
+	$(BIN)/python -m tests.s3_servers.serve
+
+s3-matrix: $(STAMP) ## The main job on each of those servers, as a table (half an hour; SERVERS="ceph swift" for some)
+	$(BIN)/python -m tests.s3_servers.matrix $(SERVERS)
 
 bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program
 	$(BIN)/python -m benchmarks.bench

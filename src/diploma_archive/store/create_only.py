@@ -156,4 +156,13 @@ def _after_refusal(probe: ProbeObject) -> CreateOnly:
 
 
 def _refuses_what_is_new(probe: ProbeObject) -> CreateOnly:
-    return CreateOnly.UNSURE if probe.exists() else CreateOnly.REFUSED
+    """Return what follows where a create was refused that perhaps should not have been.
+
+    Other runs may be at the same key, and the condition is what protects the archive from them: so it is given up only
+    for what the server does under a key that nobody else knows.
+    """
+    own = ProbeObject(probe.client, probe.bucket, f"{probe.key}.{os.urandom(8).hex()}")
+    if not own.create():
+        return CreateOnly.REFUSED
+    own.remove()
+    return CreateOnly.UNSURE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.contract.store.conftest import Backend
 from tests.support.s3_proxy import Answer, S3Proxy, S3Request, StripCondition
 from tests.support.world import Bucket
 
+RUNS = 8
 NO_DELETE = Answer(403, "AccessDenied")
 
 
@@ -87,6 +89,15 @@ def writes(bucket: Bucket) -> None:
 def removes(bucket: Bucket) -> None:
     """Another run removed the probe."""
     bucket.client.delete_object(Bucket=bucket.name, Key=f"{bucket.prefix}/{RUN_PROBE}")
+
+
+def test_many_runs_that_try_at_once_never_give_up_the_condition(store: Store, backend: Backend) -> None:
+    """However they disturb each other: a server that honours it is never taken for one that refuses it."""
+    with ThreadPoolExecutor(RUNS) as pool:
+        found = set(pool.map(lambda _: store.try_create_only(), range(RUNS * 5)))
+    assert CreateOnly.REFUSED not in found
+    if not backend.honours_conditions:
+        assert CreateOnly.HONOURED not in found
 
 
 @pytest.mark.parametrize("nth", range(1, 7))

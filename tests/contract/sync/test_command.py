@@ -122,7 +122,7 @@ def test_what_cannot_be_reached_is_exit_code_3(world: World, environment: dict[s
     started = time.monotonic()
     done = world.command("sync", "--all", "--json", **environment)
     assert done.returncode == 3, done.stderr
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
     assert last_json(done.stdout)["kind"] == "fatal"
     assert len(done.stderr.strip().splitlines()) == 1
     assert world.bucket.keys_below() == []

@@ -79,7 +79,7 @@ def named(group: Sequence[Bad | Content]) -> str:
     return "+".join(case.name for case in group)
 
 
-def expect(world: World, expected: Mapping[int, tuple[str, str]], *, within_seconds: float = 20.0) -> None:
+def expect(world: World, expected: Mapping[int, tuple[str, str]], *, within_seconds: float = 120.0) -> None:
     """Run, and check outcome and sentence of each diploma named; all others are archived.
 
     Args:

@@ -108,7 +108,7 @@ def fatal_run(world: World, says: str) -> None:
     started = time.monotonic()
     with pytest.raises(SourceError) as caught:
         world.run()
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 120
     assert caught.value.kind is Kind.FATAL
     assert says in caught.value.diagnostics()
     assert world.bucket.keys_below() == [], "a run that could read nothing wrote something"
@@ -206,7 +206,7 @@ def unlisted(world: World, group: Sequence[Bad]) -> None:
             world.sandbox.fault("diplomas", case.fault, id=participant_id)
         started = time.monotonic()
         run = world.run(participants=", ".join(map(str, [*cases, 987654])))
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 120
         world.sandbox.clear_faults()
         counts = run.tally.as_counts()
         assert (counts["unlisted"], counts["listed"]) == (len(cases), 1), run.tally.failures
