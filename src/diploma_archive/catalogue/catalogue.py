@@ -137,7 +137,13 @@ def open_catalogue(
         SettingsError: the catalogue cannot be kept there.
     """
     archive_id = str(read_identity(reader).get("archive_id"))
-    place = (file or where.catalogue or default_file(archive_id, where.bucket)).expanduser()
+    chosen = file or where.catalogue
+    try:
+        place = chosen.expanduser() if chosen else default_file(archive_id, where.bucket, note)
+    except RuntimeError:
+        raise SettingsError(
+            "the catalogue's place begins with ~, and this user has no home", fix="Give a whole path"
+        ) from None
     archive = f"{archive_id}/{where.bucket}/{where.prefix}"
     with open_file(place, archive, rebuild=rebuild, note=note) as database:
         yield Catalogue(database, reader, place)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -65,12 +67,40 @@ CREATE INDEX record_with_error ON record (key) WHERE error IS NOT NULL;
 """
 
 
-def default_file(archive_id: str, bucket: str) -> Path:
-    """Return where the catalogue of an archive lies unless a person chose a place."""
+def _temporary_folder() -> Path:
+    """Return a folder of this user's alone in the temporary folder, the same each time.
+
+    Raises:
+        SettingsError: somebody else's lies there.
+    """
+    me = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"diploma-archive-{me}"
+    with plain_errors(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    if hasattr(os, "getuid") and (found.st_uid != me or stat.S_IMODE(found.st_mode) & 0o077):
+        raise SettingsError(
+            f"{folder} is not this user's alone", fix="Choose another place with --catalogue or ARCHIVE_CATALOGUE"
+        )
+    return folder
+
+
+def default_file(archive_id: str, bucket: str, note: Callable[[str], None]) -> Path:
+    """Return where the catalogue of an archive lies unless a person chose a place: the user's cache folder.
+
+    Args:
+        note: is told, as a sentence, where that cannot be written to, and the temporary folder is taken.
+    """
     cache = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: a path that is not absolute is to be ignored.
-    folder = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
-    return folder / "diploma-archive" / f"{escape(archive_id)}-{escape(bucket)}.sqlite"
+    try:
+        folder = (Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache") / "diploma-archive"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError):  # no home at all, as in a container under any user id, or one that is read-only
+        folder = _temporary_folder()
+        note(f"The catalogue cannot be kept in a home folder: it lies in {folder}, and may be gone next time.")
+    return folder / f"{escape(archive_id)}-{escape(bucket)}.sqlite"
 
 
 @contextmanager

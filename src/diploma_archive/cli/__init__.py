@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -31,8 +32,19 @@ from diploma_archive.cli.reporting import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK,
 show_switches_plainly(app)
 
 
+def _open_closed_streams() -> None:
+    """Give streams that the caller closed (`>&-`) to the null device: else the next socket would become one of them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # stdin, stdout, stderr
+        pass
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r+", encoding="utf-8"))  # noqa: SIM115  as long as the process
+
+
 def main() -> None:
     """Run the command line; wrong usage under `--json` is JSON too."""
+    _open_closed_streams()
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

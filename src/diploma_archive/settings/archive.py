@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from diploma_archive.model.source_items import OMITTABLE_FIELDS
 from diploma_archive.settings.checks import (
@@ -19,14 +19,13 @@ from diploma_archive.settings.checks import (
     check_suppression_key,
 )
 from diploma_archive.settings.comma_separated import CommaSeparated, split_commas
+from diploma_archive.settings.sources import EnvironmentSettings
 
 
-class ArchiveSettings(BaseSettings):
+class ArchiveSettings(EnvironmentSettings):
     """Where the archive lies and what it keeps (`ARCHIVE_*`)."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ARCHIVE_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="ARCHIVE_")
 
     bucket: str
     prefix: str = ""

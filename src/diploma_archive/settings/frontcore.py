@@ -8,21 +8,20 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from diploma_archive.settings.checks import check_base_url, check_hosts
 from diploma_archive.settings.comma_separated import CommaSeparated, split_commas
+from diploma_archive.settings.sources import EnvironmentSettings
 
 FRONTCORE_HOST = "api.frontcore.com"
 FRONTCORE_REQUESTS_PER_SECOND = 5.0  # per account, shared with its other integrations (FRONTCORE.md)
 
 
-class FrontCoreSettings(BaseSettings):
+class FrontCoreSettings(EnvironmentSettings):
     """How to reach one FrontCore account (`FRONTCORE_*`)."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FRONTCORE_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="FRONTCORE_")
 
     api_key: SecretStr
     account: str = "default"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from dotenv import dotenv_values
@@ -15,9 +14,13 @@ from pydantic_settings import BaseSettings
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
+from diploma_archive.settings.erasure_credentials import ErasureSettings
 from diploma_archive.settings.frontcore import FrontCoreSettings
+from diploma_archive.settings.sources import AWS_SECRETS, ENV_FILE, check_names, given, known_names, secret_of
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+_from_files: set[str] = set()  # AWS names that were handed to boto3 from a file
+_KNOWN = known_names((FrontCoreSettings, ArchiveSettings, ErasureSettings))
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def load_archive_settings(
     with _readable_env_file():
         _hand_aws_names_to_boto3()
         where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
-    if where is None:
+        problems += check_names(_KNOWN) if archive is None else []
+    if where is None or problems:
         raise _wrong_settings(problems, from_block=archive is not None)
     return where, s3 or S3Access()
 
@@ -63,7 +67,8 @@ def load_source_settings() -> FrontCoreSettings:
     problems: list[str] = []
     with _readable_env_file():
         source = _load(FrontCoreSettings, "FRONTCORE_", problems, None)
-    if source is None:
+        problems += check_names(_KNOWN)
+    if source is None or problems:
         raise _wrong_settings(problems, from_block=False)
     return source
 
@@ -98,7 +103,8 @@ def load_settings(
         _hand_aws_names_to_boto3()
         source = _load(FrontCoreSettings, "FRONTCORE_", problems, frontcore)
         where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
-    if source is None or where is None:
+        problems += check_names(_KNOWN) if frontcore is None or archive is None else []
+    if source is None or where is None or problems:
         raise _wrong_settings(problems, from_block=bool(frontcore or archive))
     return Settings(source, where, s3 or S3Access())
 
@@ -150,8 +156,12 @@ def _problem(detail: dict[str, Any], prefix: str) -> str:
 
 
 def _hand_aws_names_to_boto3() -> None:
-    dotenv = Path(".env")
-    if dotenv.is_file():
-        for name, value in dotenv_values(dotenv).items():
-            if name.startswith("AWS_") and value:
-                os.environ.setdefault(name, value)
+    for name, value in dotenv_values(ENV_FILE).items():
+        if name.startswith("AWS_") and value:
+            os.environ.setdefault(name, value)
+    values = {name: value for name, value in given().items() if name not in _from_files}
+    for name in AWS_SECRETS:
+        secret = secret_of(name, values)
+        if secret is not None:
+            os.environ[name] = secret
+            _from_files.add(name)

@@ -205,3 +205,19 @@ def test_version_and_help(world: World) -> None:
     """The program says what it is."""
     assert world.command("--version").stdout.startswith("diploma-archive ")
     assert "--participant" in world.command("sync", "--help").stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["sync --all", "verify", "--version"])
+def test_closed_streams_change_nothing(world: World, closed: str, command: str) -> None:
+    """As cron and some supervisors start programs: the work is done, and the exit code says so."""
+    line = f"exec {sys.executable} -m diploma_archive.cli {command} {closed}"
+    if command == "verify":
+        world.run()
+    done = subprocess.run(
+        ["/bin/bash", "-c", line], env=world.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr + done.stdout
+    if command == "sync --all":
+        assert len(world.bucket.records()) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -428,7 +429,57 @@ def test_the_default_place_is_one_file_an_archive(
     monkeypatch.delenv("ARCHIVE_CATALOGUE")
     monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert catalogue_module.default_file("a/../b", "c") == tmp_path / "home/.cache/diploma-archive/a_2F.._2Fb-c.sqlite"
+    place = catalogue_module.default_file("a/../b", "c", print)
+    assert place == tmp_path / "home/.cache/diploma-archive/a_2F.._2Fb-c.sqlite"
+
+
+@pytest.mark.parametrize("home", ["missing", "read-only"])
+def test_without_a_home_the_catalogue_lies_in_the_temporary_folder(world: World, tmp_path: Path, home: str) -> None:
+    """A container under any user id: `find` works, says in one line where the cache went, and uses it again."""
+    world.run()
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o777)
+    (tmp_path / "home").mkdir(mode=0o555)
+    (tmp_path / "work").mkdir(mode=0o777)
+    (tmp_path / "work").chmod(0o777)
+    environment = {**world.environment(TMPDIR=str(tmp_path / "work")), "HOME": str(tmp_path / "home")}
+    environment.pop("XDG_CACHE_HOME", None)
+    if home == "missing":
+        environment.pop("HOME")
+    user = 12345 if os.getuid() == 0 else os.getuid()  # whom no list of users knows
+    # It becomes that user after Python itself was read, which may lie where nobody else can look.
+    code = (
+        f"import encodings.idna, os, sys\nfrom diploma_archive.cli import main\nos.setresgid({user}, {user}, {user})\n"
+        f"os.setresuid({user}, {user}, {user})\nsys.argv[1:] = ['find', '--user', '289252', '--json']\nmain()"
+    )
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=tmp_path / "work",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("cannot be kept in a home folder") == 1
+    (folder,) = (tmp_path / "work").iterdir()
+    assert (folder.name, stat.S_IMODE(folder.stat().st_mode)) == (f"diploma-archive-{user}", 0o700)
+
+
+def test_a_temporary_folder_of_somebody_else_is_not_used(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Personal data never goes where others can read it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("HOME", str(tmp_path / "a-file"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "a-file").write_text("")
+    folder = tmp_path / f"diploma-archive-{os.getuid()}"
+    folder.mkdir(mode=0o755)
+    with pytest.raises(SettingsError, match="not this user's alone"):
+        catalogue_module.default_file("a", "b", print)
 
 
 def test_a_place_that_cannot_be_written_is_said(world: World, file: Path) -> None:

@@ -370,3 +370,87 @@ def test_a_dotenv_in_another_encoding_is_an_error_in_words(refusal):
 def test_a_slash_is_no_prefix(refusal):
     """A prefix that begins with a slash is refused, also when it is nothing but one."""
     refusal(ARCHIVE_PREFIX="/")
+
+
+def test_a_secret_may_lie_in_a_file(load, tmp_path):
+    """As Docker and Kubernetes mount them, with a line break at the end."""
+    (tmp_path / "key").write_text(f"{CANARY}\n")
+    (tmp_path / "mark").write_text("a-suppression-key-of-enough-characters")
+    settings = load(
+        FRONTCORE_API_KEY=None,
+        FRONTCORE_API_KEY_FILE=str(tmp_path / "key"),
+        ARCHIVE_SUPPRESSION_KEY_FILE=str(tmp_path / "mark"),
+    )
+    assert settings.frontcore.api_key.get_secret_value() == CANARY
+    assert settings.archive.suppression_key is not None
+    assert settings.archive.suppression_key.get_secret_value().startswith("a-suppression")
+
+
+def test_a_file_may_be_named_in_the_env_file(load, tmp_path):
+    """`.env` names it as the environment does."""
+    (tmp_path / "key").write_text(CANARY)
+    Path(".env").write_text(f"FRONTCORE_API_KEY_FILE={tmp_path / 'key'}\n")
+    assert load(FRONTCORE_API_KEY=None).frontcore.api_key.get_secret_value() == CANARY
+
+
+def test_aws_secrets_in_files_are_handed_to_boto3(load, tmp_path, monkeypatch):
+    """boto3 reads no such file itself; loading twice, as a flow does, is no contradiction."""
+    (tmp_path / "secret").write_text(CANARY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")  # put back afterwards
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setattr("diploma_archive.settings.loading._from_files", set())
+    for _ in range(2):
+        load(AWS_SECRET_ACCESS_KEY_FILE=str(tmp_path / "secret"))
+        assert os.environ["AWS_SECRET_ACCESS_KEY"] == CANARY
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", "x" * 20_000, b"\xff\xfe"])
+def test_a_file_that_holds_no_secret_is_refused(refusal, tmp_path, content):
+    """Missing, empty, blank, far too long, or no text: the setting is named, and nothing of it is shown."""
+    if content is not None:
+        (tmp_path / "key").write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = refusal(FRONTCORE_API_KEY=None, FRONTCORE_API_KEY_FILE=str(tmp_path / "key"))
+    assert "FRONTCORE_API_KEY_FILE" in said
+    assert "xxxx" not in said
+
+
+@pytest.mark.parametrize("name", ["FRONTCORE_API_KEY", "ARCHIVE_SUPPRESSION_KEY", "AWS_SECRET_ACCESS_KEY"])
+def test_a_secret_given_twice_is_refused(refusal, tmp_path, name):
+    """Which of them counts would be a guess."""
+    (tmp_path / "key").write_text(CANARY)
+    said = refusal(**{name: f"{CANARY}-and-more-of-it-so-that-it-is-long", f"{name}_FILE": str(tmp_path / "key")})
+    assert f"{name} and {name}_FILE are both set" in said
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("FRONTCORE_REQUEST_PER_SECOND", "FRONTCORE_REQUESTS_PER_SECOND"),
+        ("frontcore_apikey", "FRONTCORE_API_KEY"),
+        ("ARCHIVE_BUCKETS", "ARCHIVE_BUCKET"),
+        ("ERASURE_AWS_PROFIL", "ERASURE_AWS_PROFILE"),
+        ("ARCHIVE_XYZZY", None),
+    ],
+)
+def test_a_misspelt_setting_is_never_ignored_in_silence(load, refusal, caplog, monkeypatch, name, nearest):
+    """In `.env`, which is ours, an error; in the environment, which others share, one warning; never its value."""
+    monkeypatch.setattr("diploma_archive.settings.sources._said", set())
+    monkeypatch.setenv(name, CANARY)
+    for _ in range(2):
+        load()
+    (warning,) = [record.getMessage() for record in caplog.records if name.upper() in record.getMessage()]
+    assert (nearest or "of this program") in warning
+    monkeypatch.delenv(name)
+    Path(".env").write_text(f"{name}={CANARY}\n")
+    said = refusal()
+    assert name.upper() in said
+    assert (nearest or "of this program") in said
+    assert CANARY not in said + caplog.text
+
+
+def test_settings_of_others_are_left_alone(load, caplog):
+    """Names that do not begin as ours do are nobody's business here."""
+    Path(".env").write_text("FRONTCOREX=1\nMY_ARCHIVE_BUCKET=1\nAWS_REGION=eu-north-1\nPREFECT_API_URL=x\n")
+    load()
+    assert not caplog.records
