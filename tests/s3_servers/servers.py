@@ -161,12 +161,11 @@ def _install_packages(*packages: str) -> None:
 
 def _python_313() -> str:
     candidates = [shutil.which("python3.13"), *map(str, Path.home().glob(".pyenv/versions/3.13*/bin/python3"))]
-    found = next((one for one in candidates if one), None)
-    if sys.version_info[:2] == (3, 13):
-        found = sys.executable
-    if found is None:
-        raise CannotStartError("it wants a Python 3.13, and there is none")
-    return found
+    for one in (sys.executable, *candidates):
+        asked = [one, "-c", "import sys; sys.exit(sys.version_info[:2] != (3, 13))"] if one else ["false"]
+        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+            return str(one)
+    raise CannotStartError("it wants a Python 3.13, and there is none")
 
 
 def _installed(package: str) -> str:
