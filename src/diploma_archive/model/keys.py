@@ -27,6 +27,8 @@ SUPPRESSED = "suppressed/"
 ERASURES = "erasures/"
 
 MAX_ESCAPED_BYTES = 120
+LONGEST_KEY_BYTES = len("diplomas/") + 2 * (len("s-") + MAX_ESCAPED_BYTES + 1) + len(".pdf") + 64  # below the prefix
+LONGEST_SEGMENT_BYTES = len("s-") + MAX_ESCAPED_BYTES
 _KEPT_WHEN_TOO_LONG = 86  # + "_h" + 32 hex digits = 120; "_h" cannot be an escape, since h is no hex digit
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")
 # Unicode: controls, formats (zero-width characters), all kinds of spaces; and those that are ignorable or empty by

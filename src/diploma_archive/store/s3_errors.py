@@ -47,6 +47,7 @@ _CREDENTIAL_CODES = frozenset(
         "InvalidSecurity",
     }
 )
+TOO_LONG_CODES = frozenset({"KeyTooLongError", "KeyTooLong", "InvalidObjectName"})
 _REGION_CODES = frozenset(
     {
         "PermanentRedirect",

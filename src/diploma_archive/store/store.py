@@ -24,7 +24,7 @@ from diploma_archive.store.fast_put_and_head import ABSENT, FastPath
 from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_lock
 from diploma_archive.store.objects import Digest, Head, hex_of
 from diploma_archive.store.reader import Reader
-from diploma_archive.store.s3_errors import error_code, status_code
+from diploma_archive.store.s3_errors import TOO_LONG_CODES, error_code, status_code
 from diploma_archive.store.tries import until_found
 
 if TYPE_CHECKING:
@@ -197,6 +197,11 @@ class Store(Reader):
         try:
             return self._client.put_object(Bucket=self._bucket, Key=self._root + key, **lock, **arguments)
         except ClientError as error:
+            if error_code(error) in TOO_LONG_CODES:
+                raise StoreError(
+                    f"a key of {len((self._root + key).encode())} bytes is longer than this S3 server takes",
+                    fix="Use a shorter ARCHIVE_PREFIX or another server; diploma-archive doctor tries the longest key",
+                ) from None
             refusal = self._lock.refusal(error) if self._lock and lock else None
             if refusal is not None:
                 raise refusal from None

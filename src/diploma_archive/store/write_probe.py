@@ -18,10 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
 from diploma_archive.model.doctor_check import Check, from_error, ok, problem, warning
-from diploma_archive.model.keys import PROBES
+from diploma_archive.model.keys import LONGEST_KEY_BYTES, LONGEST_SEGMENT_BYTES, PROBES
 from diploma_archive.model.payload import Payload
 from diploma_archive.store.create_only import CreateOnly, ProbeObject, try_create_only
-from diploma_archive.store.s3_errors import status_code, store_error
+from diploma_archive.store.s3_errors import TOO_LONG_CODES, error_code, status_code, store_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -37,7 +37,8 @@ def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
     Args:
         root: the archive's prefix with its slash, or nothing.
     """
-    probe = _Probe(client, bucket, f"{root}{PROBES}doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}")
+    name = f"{root}{PROBES}doctor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+    probe = _Probe(client, bucket, name, root)
     try:
         first = probe.begin()
     except _BROKEN as error:
@@ -45,7 +46,7 @@ def probe_checks(client: S3Client, bucket: str, root: str) -> Iterator[Check]:
         return
     try:
         yield ok("writing", "a probe object was stored")
-        yield from (look(probe, first) for look in (_conditional, _kept, _verified))
+        yield from (look(probe, first) for look in (_conditional, _kept, _verified, _long_key))
     finally:
         removed = probe.remove()
     yield removed
@@ -56,6 +57,7 @@ class _Probe:
     client: S3Client
     bucket: str
     name: str
+    root: str
     create_only: dict[str, str] = field(default_factory=lambda: {"IfNoneMatch": "*"})
     _stored: list[dict[str, str]] = field(default_factory=list)
 
@@ -146,6 +148,26 @@ def _verified(probe: _Probe, _: dict[str, Any]) -> Check:
     except _BROKEN as error:
         return from_error(name, store_error(error, probe.bucket))
     return warning(name, "the server stores bytes that do not fit their checksum", fix)
+
+
+def _long_key(probe: _Probe, _: dict[str, Any]) -> Check:
+    """A key as long as the longest that a diploma may have, in segments as long as those."""
+    name = "key length"
+    beginning = f"{probe.name}-/"
+    wanted = len(probe.root.encode()) + LONGEST_KEY_BYTES
+    rest = max(0, wanted - len(beginning.encode()) - len("-probe.txt"))
+    segments = [min(LONGEST_SEGMENT_BYTES, rest - at) for at in range(0, rest, LONGEST_SEGMENT_BYTES + 1)]
+    what = "/" + "/".join("x" * length for length in segments if length > 0)
+    try:
+        probe.put(f"{what}-probe", _BODY, **Payload.of(_BODY).digests(), **probe.create_only)
+    except _BROKEN as error:
+        fix = "Use a shorter ARCHIVE_PREFIX, or another server; diplomas with long serials or numbers would fail"
+        if isinstance(error, ClientError) and error_code(error) in TOO_LONG_CODES:
+            return problem(name, f"a key of {wanted} bytes is longer than this server takes", fix)
+        if isinstance(error, ClientError) and status_code(error) >= 500:
+            return problem(name, f"a key of {wanted} bytes is answered with {status_code(error)}", fix)
+        return from_error(name, store_error(error, probe.bucket))
+    return ok(name, f"the longest key that a diploma may have here, {wanted} bytes, is stored")
 
 
 def probe_is_refused(probe: _Probe, what: str, digest: dict[str, str]) -> bool:

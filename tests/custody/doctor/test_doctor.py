@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from diploma_archive.model.keys import LONGEST_KEY_BYTES
 from diploma_archive.sandbox import LocalS3
 from tests.support.rclone import RcloneS3
 from tests.support.s3_proxy import Answer, CutAnswer, FlipAnswer, Page, Reset, S3Proxy, StripCondition
 from tests.support.s3_wire import Incoming, Outgoing
-from tests.support.world import Bucket, World, new_bucket
+from tests.support.world import PREFIX, Bucket, World, new_bucket
 
 SANE = {"FRONTCORE_REQUESTS_PER_SECOND": "4"}
 CONFIGURATION = ("versioning", "encryption", "public access", "TLS only", "Object Lock")
-PROBED = ("writing", "conditional writes", "checksums kept", "checksums verified", "probe objects")
+PROBED = ("writing", "conditional writes", "checksums kept", "checksums verified", "key length", "probe objects")
 
 
 class Examined:
@@ -119,6 +120,15 @@ def test_rclone_is_told_apart(world: World) -> None:
     assert "Content-MD5" in seen.checks["checksums verified"]["seen"]
 
 
+@pytest.mark.parametrize("answer", [Answer(400, "KeyTooLongError"), Answer(503, "SlowDown")])
+def test_a_server_that_takes_no_long_keys_is_found(strict: World, proxy: S3Proxy, answer: Answer) -> None:
+    """Before the first run, with the number of bytes and what to set; one too long name fails its diploma alone."""
+    proxy.fault(answer, method="PUT", key="xxxx", times=None)
+    seen = Examined(strict)
+    assert (seen.code, seen["key length"]) == (1, "problem")
+    assert f"{LONGEST_KEY_BYTES + len(PREFIX) + 1} bytes" in seen.checks["key length"]["seen"]
+
+
 def test_restricted_credentials_are_warned_of_and_the_probe_is_named(strict: World, proxy: S3Proxy) -> None:
     """A policy of earlier versions: no question about the bucket, no DELETE of probes; they are named."""
     proxy.fault(Answer(403, "AccessDenied"), method="DELETE", times=None)
@@ -129,7 +139,7 @@ def test_restricted_credentials_are_warned_of_and_the_probe_is_named(strict: Wor
     assert seen.checks["versioning"]["seen"] == "could not be asked with these credentials"
     assert seen["conditional writes"] == "ok"
     left = strict.bucket.keys_below()
-    assert len(left) == 2
+    assert len(left) == 3
     for key in left:
         assert key.startswith("state/probe/doctor-")
         assert key in seen.checks["probe objects"]["seen"]
