@@ -142,7 +142,7 @@ def end(command: Callable[[], object]) -> None:
 
 if __name__ == "__main__":
     from diploma_archive import cli  # before the first fork, so that no child must do it
-    from diploma_archive.frontcore.transport import trusted
+    from diploma_archive.network.authorities import trusted
     from tests.support.fast_aws import read_models_once
 
     trusted()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from diploma_archive.errors import SourceError
+from diploma_archive.errors import DiplomaArchiveError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import read_json, read_list
 from diploma_archive.frontcore.redaction import quiet_http_logs
@@ -35,16 +35,12 @@ async def source_checks(source: FrontCoreSettings) -> list[Check]:
         return await read_json(response)
 
     try:
-        async with open_transport(
-            base_url=source.base_url,
-            api_key=source.api_key.get_secret_value(),
-            requests_per_second=source.requests_per_second,
-            concurrency=1,
-            guard=AddressGuard(allow_loopback=local),
-        ) as transport:
+        async with open_transport(source, 1, AddressGuard(allow_loopback=local)) as transport:
             listed = read_list(await transport.ask_api("participants", {"limit": 1}, read)).items
-        key = ok("API key", "accepted") if listed else _nothing_listed()
-    except SourceError as error:
+            proxy = transport.proxy
+        way = f", by the proxy {proxy.address} ({proxy.setting})" if proxy else ""
+        key = ok("API key", f"accepted{way}") if listed else _nothing_listed()
+    except DiplomaArchiveError as error:
         key = from_error("API key", error)
     return [key, *(clock_check("FrontCore", date, now) for date, now in heard[-1:])]
 

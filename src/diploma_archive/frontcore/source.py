@@ -94,7 +94,6 @@ class FrontCore:
     link_ttl_seconds: int
     max_pdf_bytes: int
     policy: LinkPolicy
-    guard: AddressGuard
     transport: Transport
     bytes_downloaded: int = 0
     answered_at: datetime | None = None  # the `Date` of FrontCore's first answer: its clock, and not ours
@@ -215,7 +214,6 @@ class FrontCore:
             ContentError: what came is no complete transfer of a PDF.
         """
         url = self.check_link(diploma)
-        await self.guard.check_host(url.host, url.port or (443 if url.scheme == "https" else 80))
 
         async def read(response: httpx.Response) -> Download:
             return await read_download(response, self.max_pdf_bytes)
@@ -284,18 +282,11 @@ async def open_frontcore(settings: Settings) -> AsyncIterator[FrontCore]:
     source = settings.frontcore
     local = urlsplit(source.base_url).hostname in LOOPBACK_HOSTS
     guard = AddressGuard(allow_loopback=local)
-    async with open_transport(
-        base_url=source.base_url,
-        api_key=source.api_key.get_secret_value(),
-        requests_per_second=source.requests_per_second,
-        concurrency=settings.archive.concurrency,
-        guard=guard,
-    ) as transport:
+    async with open_transport(source, settings.archive.concurrency, guard) as transport:
         yield FrontCore(
             base_url=source.base_url,
             link_ttl_seconds=source.link_ttl_seconds,
             max_pdf_bytes=settings.archive.max_pdf_bytes,
             policy=LinkPolicy(source.allowed_hosts, allow_http=local),
-            guard=guard,
             transport=transport,
         )

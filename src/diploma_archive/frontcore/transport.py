@@ -6,10 +6,8 @@ Rule: no httpx error leaves this room, and none of ours carries a URL.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import math
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -22,15 +20,18 @@ import httpx
 from diploma_archive.errors import Kind, LinkForbiddenError, LinkRefusedError, SourceError
 from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.backoff import MAX_REFUSALS, MAX_TRIES, backoff_seconds, retry_after_seconds
+from diploma_archive.frontcore.clients import CONNECT_SECONDS, Clients, open_clients
 from diploma_archive.frontcore.rate_limiter import RateLimiter
+from diploma_archive.network.causes import Cause, cause_of, explain
+from diploma_archive.network.proxies import Proxy
+from diploma_archive.settings.frontcore import FrontCoreSettings
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 4.0
-READ_SECONDS = 30.0
 ANSWER_DEADLINE_SECONDS = 60.0  # a whole JSON answer, from when the request went out
 DOWNLOAD_DEADLINE_SECONDS = 120.0  # a whole PDF, from when the request went out
 FIRST_ANSWER_SECONDS = 8.0  # until FrontCore has answered once, a wrong address must show within ten seconds
+FINAL = (Cause.UNTRUSTED, Cause.PROXY_LOGIN, Cause.PROXY_REFUSES)  # what no waiting puts right
 
 # Extensions of a request, both monotonic: when it went out, and from when on it would be of no use.
 SENT_AT, USELESS_FROM = "diploma_archive.sent_at", "diploma_archive.useless_from"
@@ -48,17 +49,21 @@ class TryAgainError(Exception):
 
 
 class Transport:
-    """Two clients behind one limiter: one for the API, which has the key, one for links, which must not."""
+    """The two clients behind one limiter."""
 
-    def __init__(
-        self, limiter: RateLimiter, api: httpx.AsyncClient, links: httpx.AsyncClient, guard: AddressGuard
-    ) -> None:
+    def __init__(self, limiter: RateLimiter, clients: Clients, guard: AddressGuard) -> None:
         self.limiter = limiter
-        self._api = api
-        self._links = links
+        self._api = clients.api
+        self._links = clients.links
+        self._ways = clients.ways
         self._guard = guard
         self._answered = False
         self._started = asyncio.get_running_loop().time()
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """Return the proxy by which the API is asked, or None."""
+        return self._ways.proxy_of(self._api.base_url)
 
     async def ask_api(self, path: str, parameters: Mapping[str, str | int], read: Callable[..., Awaitable[T]]) -> T:
         """Send one request to the API until `read` has made something of the answer.
@@ -78,8 +83,11 @@ class Transport:
 
         Raises:
             LinkRefusedError: the link expired before its turn came.
+            LinkForbiddenError: its host has an address of a private network.
             SourceError: it did not succeed within the tries and deadlines; see `send`.
         """
+        if self._ways.proxy_of(url) is None:  # a proxy looks names up itself: only the list of hosts holds there
+            await self._guard.check_host(url.host, url.port or (443 if url.scheme == "https" else 80))
         self._links.cookies.clear()
         request = self._links.build_request("GET", url, extensions={USELESS_FROM: dies_at})
         return await self._send(self._links, request, read, DOWNLOAD_DEADLINE_SECONDS)
@@ -117,7 +125,9 @@ class Transport:
                         fix="The next run tries again",
                         kind=Kind.RETRIABLE,
                     ) from None
-            except TimeoutError:
+            except TimeoutError as error:
+                if SENT_AT not in request.extensions:  # a proxy that takes a connection and never answers
+                    raise await self._transport_error(error, request) from None
                 # The total deadline is long: a server that drips for so long would do so again.
                 raise SourceError(
                     "FrontCore took too long to send its answer", fix="The next run tries again", kind=Kind.RETRIABLE
@@ -125,7 +135,7 @@ class Transport:
             except (httpx.HTTPError, httpx.StreamError, OSError) as error:
                 failures += 1
                 if failures >= MAX_TRIES or self._is_unreachable(error):
-                    raise self._transport_error(error) from None
+                    raise await self._transport_error(error, request) from None
             else:
                 self._answered = True
                 return result
@@ -139,20 +149,26 @@ class Transport:
         deadline_seconds: float,
     ) -> T:
         loop = asyncio.get_running_loop()
+        is_direct = self._ways.proxy_of(request.url) is None
+        request.extensions.pop(SENT_AT, None)
         # Waiting for a slot is no fault of the server's: the clock starts when the request may go out.
         async with asyncio.timeout(None) as deadline:
 
             async def pace(event: str, info: dict[str, Any]) -> None:
-                if event == "connection.connect_tcp.complete" and client is self._links:
+                if event == "connection.connect_tcp.complete" and client is self._links and is_direct:
                     await self._check_peer(info["return_value"])
                 # The slot is taken on a connected socket: pacing the coroutine would let a request on a cold
                 # connection arrive late, and the next one too close behind it.
                 if event == "http11.send_request_headers.started":
+                    if info["request"].method == b"CONNECT":  # to the proxy, which FrontCore does not count
+                        deadline.reschedule(loop.time() + 2 * CONNECT_SECONDS)
+                        return
+                    deadline.reschedule(None)
                     if not await self.limiter.slot(request.extensions.get(USELESS_FROM, math.inf)):
                         raise LinkRefusedError("the download link expired while it waited for its turn")
                     request.extensions[SENT_AT] = time.monotonic()
                     deadline.reschedule(loop.time() + deadline_seconds)
-                elif event == "http11.send_request_headers.complete":
+                elif event == "http11.send_request_headers.complete" and SENT_AT in request.extensions:
                     self.limiter.went_out()
 
             request.extensions["trace"] = pace
@@ -176,57 +192,30 @@ class Transport:
         """Return whether to give up at once: a host that never answered is a wrong address, not a passing fault."""
         passed_seconds = asyncio.get_running_loop().time() - self._started
         next_try_seconds = CONNECT_SECONDS if isinstance(error, httpx.TimeoutException) else 1.0
-        return (
-            not self._answered
-            and isinstance(error, (httpx.ConnectError, httpx.TimeoutException, httpx.UnsupportedProtocol))
+        if self._answered:
+            return False
+        return cause_of(error)[0] in FINAL or (
+            isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.TimeoutException, httpx.UnsupportedProtocol))
             and passed_seconds + next_try_seconds > FIRST_ANSWER_SECONDS - 2
         )
 
-    def _transport_error(self, error: Exception) -> SourceError:
-        if not self._answered:
+    async def _transport_error(self, error: Exception, request: httpx.Request) -> SourceError:
+        if self._answered and SENT_AT in request.extensions:
             return SourceError(
-                "FrontCore cannot be reached",
-                fix="Check FRONTCORE_BASE_URL and the network",
-                kind=Kind.FATAL,
+                f"the connection to FrontCore failed ({type(error).__name__})",
+                fix="The next run tries again",
+                kind=Kind.RETRIABLE,
             )
-        return SourceError(
-            f"the connection to FrontCore failed ({type(error).__name__})",
-            fix="The next run tries again",
-            kind=Kind.RETRIABLE,
-        )
-
-
-@functools.cache
-def trusted() -> ssl.SSLContext:
-    """Return whom TLS trusts, read once for the process: httpx would read the certificates for each client."""
-    return httpx.create_ssl_context(trust_env=False)
+        what, fix = await asyncio.to_thread(explain, error, self._ways.outside(request.url))
+        return SourceError(what, fix=fix, kind=Kind.RETRIABLE if self._answered else Kind.FATAL)
 
 
 @asynccontextmanager
-async def open_transport(
-    *, base_url: str, api_key: str, requests_per_second: float, concurrency: int, guard: AddressGuard
-) -> AsyncIterator[Transport]:
-    """Open the two clients for one run."""
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None)
-    limits = httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2)
-    # trust_env would let a .netrc add credentials and a proxy variable see the token in a link.
-    async with (
-        httpx.AsyncClient(
-            base_url=base_url,
-            headers={"X-API-Key": api_key, "Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=timeout,
-            limits=limits,
-            follow_redirects=False,
-            trust_env=False,
-            verify=trusted(),
-        ) as api,
-        httpx.AsyncClient(
-            headers={"Accept": "application/pdf, application/octet-stream", "Accept-Encoding": "identity"},
-            timeout=timeout,
-            limits=limits,
-            follow_redirects=False,
-            trust_env=False,
-            verify=trusted(),
-        ) as links,
-    ):
-        yield Transport(RateLimiter(requests_per_second), api, links, guard)
+async def open_transport(source: FrontCoreSettings, concurrency: int, guard: AddressGuard) -> AsyncIterator[Transport]:
+    """Open the two clients for one run.
+
+    Raises:
+        SettingsError: a file of authorities cannot be read.
+    """
+    async with open_clients(source, concurrency) as clients:
+        yield Transport(RateLimiter(source.requests_per_second), clients, guard)

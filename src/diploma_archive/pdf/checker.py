@@ -51,7 +51,7 @@ class PdfChecker:
         self._closed = False
         self._of_numbers = threading.Lock()
         self._numbers = OtherNumbers()
-        self._unsent: dict[str, int] = {}  # since the process was last told
+        self._unsent = OtherNumbers()  # since the process was last told
 
     def note_listed(self, certificate_number: str | None, user_id: int | None) -> None:
         """Remember whose a certificate number is, to see where a file is another's; the last 10,000 are kept."""
@@ -60,7 +60,7 @@ class PdfChecker:
             return
         with self._of_numbers:  # never held for long: the event loop waits for it
             if self._numbers.note(digest, user_id):
-                self._unsent[digest] = user_id
+                self._unsent.note(digest, user_id)
 
     def check(self, file: BinaryIO, *, holder: Holder = NOBODY, whole: bool = False, media_type: str = "") -> Whole:
         """Return what a PDF is that a viewer shows whole.
@@ -127,7 +127,7 @@ class PdfChecker:
             raise _cannot_start() from None
         self._process = process
         with self._of_numbers:
-            self._unsent = dict(self._numbers)
+            self._unsent = self._numbers.copy()
         if process.stdout is None or process.stdout.readline() != READY:
             self._stop()
             raise _cannot_start()
@@ -140,7 +140,7 @@ class PdfChecker:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         with self._of_numbers:
-            numbers, self._unsent = list(self._unsent.items()), {}
+            numbers, self._unsent = list(self._unsent.items()), OtherNumbers()
         asked = {"size": size, "holder": asdict(holder), "numbers": numbers}
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(asked).encode("ascii") + b"\n")

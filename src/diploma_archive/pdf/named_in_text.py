@@ -29,18 +29,18 @@ class Holder:
     user_id: int | None = None
 
 
-def number_digest(number: str | None) -> str | None:
-    """Return a digest (hex) of a certificate number as `OtherNumbers` compares it; None: it is no whole word."""
+def number_digest(number: str | None) -> int | None:
+    """Return a digest (64 bits) of a certificate number as `OtherNumbers` compares it; None: it is no whole word."""
     word = _folded(number or "").strip()
     if len(word) < MIN_WORD or len(_APART.split(word)) != 1:
         return None
-    return hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
-class OtherNumbers(OrderedDict[str, int]):
+class OtherNumbers(OrderedDict[int, int]):
     """The numbers of the last diplomas that were listed: digest -> whose it is; memory stays flat."""
 
-    def note(self, digest: str, user_id: int) -> bool:
+    def note(self, digest: int, user_id: int) -> bool:
         """Take in a number; return whether it is new."""
         is_new = self.get(digest) != user_id
         self[digest] = user_id
@@ -68,7 +68,7 @@ def is_anothers(text: str, holder: Holder, others: OtherNumbers) -> bool:
     if holder.user_id is None:
         return False
     words = {word.strip(".-\u2013_#*!?") for word in _APART.split(_folded(text))}
-    digests = {digest for word in words if (digest := number_digest(word))}
+    digests = {digest for word in words if (digest := number_digest(word)) is not None}
     return any(others.get(digest, holder.user_id) != holder.user_id for digest in digests)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from diploma_archive.network.proxies import NONE, parse_proxy
 from diploma_archive.settings.checks import check_base_url, check_hosts
 from diploma_archive.settings.comma_separated import CommaSeparated, split_commas
 from diploma_archive.settings.sources import EnvironmentSettings
@@ -29,6 +30,8 @@ class FrontCoreSettings(EnvironmentSettings):
     requests_per_second: float = 4.0
     link_ttl_seconds: int = 900
     download_hosts: CommaSeparated = ()
+    proxy: SecretStr | None = None
+    ca_bundle: str | None = None
 
     _split = field_validator("download_hosts", mode="before")(split_commas)
 
@@ -48,6 +51,14 @@ class FrontCoreSettings(EnvironmentSettings):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value.strip()):
             raise ValueError("must be a short name of letters, digits, dots, dashes and underscores")
         return value.strip()
+
+    @field_validator("proxy", mode="after")
+    @classmethod
+    def _usable_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        if text and text.lower() != NONE:
+            parse_proxy(text, "FRONTCORE_PROXY")
+        return SecretStr(text) if text else None
 
     _base_url = field_validator("base_url", mode="after")(check_base_url)
 

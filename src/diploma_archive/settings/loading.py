@@ -16,7 +16,15 @@ from diploma_archive.errors import SettingsError
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
 from diploma_archive.settings.erasure_credentials import ErasureSettings
 from diploma_archive.settings.frontcore import FrontCoreSettings
-from diploma_archive.settings.sources import AWS_SECRETS, ENV_FILE, check_names, given, known_names, secret_of
+from diploma_archive.settings.sources import (
+    AWS_SECRETS,
+    ENV_FILE,
+    HANDED_ON,
+    check_names,
+    given,
+    known_names,
+    secret_of,
+)
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 _from_files: set[str] = set()  # AWS names that were handed to boto3 from a file
@@ -50,7 +58,7 @@ def load_archive_settings(
     """
     problems: list[str] = []
     with _readable_env_file():
-        _hand_aws_names_to_boto3()
+        _hand_names_on()
         where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
         problems += check_names(_KNOWN) if archive is None else []
     if where is None or problems:
@@ -66,6 +74,7 @@ def load_source_settings() -> FrontCoreSettings:
     """
     problems: list[str] = []
     with _readable_env_file():
+        _hand_names_on()
         source = _load(FrontCoreSettings, "FRONTCORE_", problems, None)
         problems += check_names(_KNOWN)
     if source is None or problems:
@@ -84,8 +93,8 @@ def load_settings(
 ) -> Settings:
     """Read the settings from the environment and `.env`, or from values that were kept elsewhere.
 
-    `AWS_*` names in `.env` are handed to boto3 through the environment where it does not have them yet,
-    because boto3 does not read `.env` itself.
+    What `.env` says for others too (`AWS_*`, proxies, authorities) is handed on through the environment where it
+    does not have it yet, because boto3 does not read `.env` itself.
 
     Args:
         frontcore: all fields of `FrontCoreSettings`, where a Prefect block has them.
@@ -100,7 +109,7 @@ def load_settings(
     """
     problems: list[str] = []
     with _readable_env_file():
-        _hand_aws_names_to_boto3()
+        _hand_names_on()
         source = _load(FrontCoreSettings, "FRONTCORE_", problems, frontcore)
         where = _load(ArchiveSettings, "ARCHIVE_", problems, archive)
         problems += check_names(_KNOWN) if frontcore is None or archive is None else []
@@ -155,9 +164,9 @@ def _problem(detail: dict[str, Any], prefix: str) -> str:
     return f"{name} {message[0].lower()}{message[1:]}"
 
 
-def _hand_aws_names_to_boto3() -> None:
+def _hand_names_on() -> None:
     for name, value in dotenv_values(ENV_FILE).items():
-        if name.startswith("AWS_") and value:
+        if name.upper().startswith(HANDED_ON) and value:
             os.environ.setdefault(name, value)
     values = {name: value for name, value in given().items() if name not in _from_files}
     for name in AWS_SECRETS:

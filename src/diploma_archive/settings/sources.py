@@ -22,6 +22,8 @@ from diploma_archive.errors import SettingsError
 
 ENV_FILE = ".env"
 OUR_PREFIXES = ("FRONTCORE_", "ARCHIVE_", "ERASURE_")
+# What `.env` says for others too: for boto3, and for whatever else speaks to the outside.
+HANDED_ON = ("AWS_", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 AWS_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 MOST_BYTES = 10_000  # of a file with a secret
 

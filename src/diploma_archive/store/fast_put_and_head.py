@@ -10,8 +10,6 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
-import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -19,10 +17,11 @@ from urllib.parse import urlsplit
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
-from botocore.httpsession import get_cert_path
 
 from diploma_archive import __version__
 from diploma_archive.model.payload import Payload, in_base64
+from diploma_archive.network.authorities import new_trust
+from diploma_archive.network.proxies import proxy_for
 from diploma_archive.store.objects import Head, hex_of
 
 if TYPE_CHECKING:
@@ -172,16 +171,11 @@ def open_fast_path(
     if options or not _PLAIN.issuperset(bucket):  # acceleration, dual stack, an access point
         return None
     is_tls = parts.scheme == "https"
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.hostname):
+    if proxy_for(client.meta.endpoint_url) is not None:
         return None
     host = parts.hostname if by_path else f"{bucket}.{parts.hostname}"
     target = _Target(is_tls, host, parts.port, f"/{bucket}/" if by_path else "/")
-    tls = None
-    if is_tls:
-        with suppress(OSError, ssl.SSLError):
-            tls = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True))
-        if tls is None:
-            return None
+    tls = new_trust(ca_bundle, "AWS_CA_BUNDLE") if is_tls else None
     return FastPath(target, client.meta.region_name, credentials, tls)
 
 

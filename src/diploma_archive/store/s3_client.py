@@ -6,6 +6,7 @@ Credentials, region and endpoint come from boto3's own chain (`AWS_ENDPOINT_URL_
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from diploma_archive.network.authorities import new_trust
+from diploma_archive.network.proxies import proxy_for
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
 from diploma_archive.store.fast_put_and_head import FastPath, open_fast_path
 from diploma_archive.store.s3_errors import store_error
@@ -73,8 +76,7 @@ def build_fast_path(client: S3Client, bucket: str, access: S3Access | None = Non
     """
     try:
         session = _session(access or S3Access())
-        ca_bundle = session._session.get_config_variable("ca_bundle")
-        return open_fast_path(client, bucket, session.get_credentials(), ca_bundle)
+        return open_fast_path(client, bucket, session.get_credentials(), _ca_bundle(session))
     except BotoCoreError as error:
         raise store_error(error, bucket) from None
 
@@ -96,16 +98,34 @@ def _maker(concurrency: int, access: S3Access | None) -> Callable[..., S3Client]
     endpoint_url = access.endpoint_url if access else None
     region = session.region_name or "us-east-1"
     plain = session.client("s3", region_name=region, endpoint_url=endpoint_url)
-    host = urlsplit(plain.meta.endpoint_url).hostname or ""
+    endpoint = plain.meta.endpoint_url
+    host = urlsplit(endpoint).hostname or ""
     plain.close()
+    proxy = proxy_for(endpoint)
+    proxies = {"https": proxy.secret_url} if proxy else {}  # {}: botocore does not look for one by itself
+    tls = new_trust(_ca_bundle(session), "AWS_CA_BUNDLE") if endpoint.startswith("https://") else None
     # Virtual-hosted addressing needs DNS names per bucket, which only AWS is known to have.
     addressing = {} if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else {"addressing_style": "path"}
 
     def client(**options: object) -> S3Client:
-        config = Config(s3=addressing, max_pool_connections=concurrency + 2, **CHECKS, **options)  # type: ignore[arg-type]
-        return session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+        config = Config(s3=addressing, max_pool_connections=concurrency + 2, proxies=proxies, **CHECKS, **options)  # type: ignore[arg-type]
+        made = session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
+        if tls is not None:
+            _trust(made, tls)
+        return made
 
     return client
+
+
+def _trust(client: S3Client, tls: ssl.SSLContext) -> None:
+    """Let a client believe our authorities beside certifi's; botocore knows a file of them only, and only one."""
+    http_session = client._endpoint.http_session  # type: ignore[attr-defined]
+    http_session._get_ssl_context = lambda: tls
+    http_session._manager.connection_pool_kw["ssl_context"] = tls
+
+
+def _ca_bundle(session: boto3.session.Session) -> str | None:
+    return session._session.get_config_variable("ca_bundle") or None
 
 
 def _session(access: S3Access) -> boto3.session.Session:

@@ -5,6 +5,8 @@ Rule: no text of the server's or of botocore's is passed on, since it may hold a
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -17,6 +19,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
     TokenRetrievalError,
@@ -25,6 +28,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from diploma_archive.errors import IntegrityError, Kind, ObjectMissingError, ObjectRefusedError, StoreError
+from diploma_archive.network.causes import Outside, explain
+from diploma_archive.network.proxies import proxy_for
 
 _CREDENTIALS = (
     NoCredentialsError,
@@ -81,22 +86,13 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
             fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile in AWS_PROFILE, or run under a role",
             kind=Kind.FATAL,
         )
-    if isinstance(error, SSLError):
-        return StoreError(
-            "the S3 endpoint's certificate is not trusted",
-            fix="Check AWS_ENDPOINT_URL_S3, or name your own authority in AWS_CA_BUNDLE",
-            kind=Kind.FATAL,
-        )
     if isinstance(error, ResponseParserError):
         return StoreError(
             "what answers at the S3 endpoint is no S3", fix="Check AWS_ENDPOINT_URL_S3", kind=Kind.RETRIABLE
         )
-    if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)):
-        return StoreError(
-            "the S3 endpoint cannot be reached",
-            fix="Check AWS_ENDPOINT_URL_S3 and the network",
-            kind=Kind.FATAL,
-        )
+    if isinstance(error, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError, SSLError)):
+        what, fix = explain(error, _outside(error))
+        return StoreError(what, fix=fix, kind=Kind.FATAL)
     if isinstance(error, FlexibleChecksumError):
         return IntegrityError(
             "an object in the bucket is not what S3's own checksum of it says",
@@ -119,6 +115,18 @@ def store_error(error: BotoCoreError | ClientError | Exception, bucket: str) -> 
     return StoreError(
         f"the connection to S3 failed ({type(error).__name__})", fix="The next run tries again", kind=Kind.RETRIABLE
     )
+
+
+def _outside(error: BotoCoreError) -> Outside:
+    """Return what a sentence about a failed connection has to name."""
+    url = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+    port = url.port or (80 if url.scheme == "http" else 443)
+    # Where a proxy fails, botocore names it and not the endpoint.
+    proxy = proxy_for(f"https://{url.hostname or 's3'}:{port}") if url.scheme != "http" else None
+    return Outside(
+        "the S3 endpoint", url.hostname or "", port, "AWS_ENDPOINT_URL_S3",
+        "AWS_CA_BUNDLE or SSL_CERT_FILE", proxy=proxy,
+    )  # fmt: skip
 
 
 def _other_region(bucket: str) -> StoreError:

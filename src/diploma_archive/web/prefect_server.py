@@ -20,7 +20,11 @@ from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 
-from diploma_archive.model.doctor_check import Check, not_asked, ok, problem, warning
+from diploma_archive.errors import DiplomaArchiveError
+from diploma_archive.model.doctor_check import Check, from_error, not_asked, ok, problem, warning
+from diploma_archive.network.authorities import trusted
+from diploma_archive.network.causes import Outside, explain
+from diploma_archive.network.proxies import proxy_for
 from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.settings.frontcore import FrontCoreSettings
 from diploma_archive.settings.rate_shares import limit_name, slots_of
@@ -28,14 +32,16 @@ from diploma_archive.settings.rate_shares import limit_name, slots_of
 TIMEOUT_SECONDS = 8.0
 MAX_ANSWER_BYTES = 4_000_000
 _SETUP = "Run python -m deployments.setup"
+_CHECK = "Check PREFECT_API_URL and PREFECT_API_KEY, and that the server runs"
 
 
 class _AskError(Exception):
     """The server did not give what was asked; the text is a plain sentence without an address."""
 
-    def __init__(self, what: str, status: int = 0) -> None:
+    def __init__(self, what: str, fix: str = _CHECK, status: int = 0) -> None:
         super().__init__(what)
         self.what = what
+        self.fix = fix
         self.status = status
 
 
@@ -59,7 +65,9 @@ def prefect_checks(source: FrontCoreSettings | None, where: ArchiveSettings | No
         rate = account_block.get("requests_per_second", source.requests_per_second if source else None)
         yield _limit(server, account, float(rate) if isinstance(rate, int | float) else None)
     except _AskError as error:
-        yield problem("Prefect", error.what, "Check PREFECT_API_URL and PREFECT_API_KEY, and that the server runs")
+        yield problem("Prefect", error.what, error.fix)
+    except DiplomaArchiveError as error:
+        yield from_error("Prefect", error)
 
 
 @dataclass(frozen=True)
@@ -90,16 +98,29 @@ class _Server:
             headers["Authorization"] = self.authorization
         try:
             request = urllib.request.Request(f"{self.url}/{path}", headers=headers)  # noqa: S310  checked above
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS) as answer:
+            with self._opener().open(request, timeout=TIMEOUT_SECONDS) as answer:
                 return json.loads(answer.read(MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             error.close()
             refused = "Prefect refuses the key" if error.code in (401, 403) else f"Prefect answers {error.code}"
-            raise _AskError(refused, error.code) from None
-        except (OSError, HTTPException):
-            raise _AskError("Prefect cannot be reached") from None
+            raise _AskError(refused, status=error.code) from None
+        except (OSError, HTTPException) as error:
+            raise _AskError(*explain(error, self._outside())) from None
         except (ValueError, RecursionError):
             raise _AskError("what answers at PREFECT_API_URL is no Prefect server") from None
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        proxy = proxy_for(self.url)
+        return urllib.request.build_opener(
+            _NoRedirect,
+            urllib.request.ProxyHandler({"https": proxy.secret_url} if proxy else {}),
+            urllib.request.HTTPSHandler(context=trusted()),
+        )
+
+    def _outside(self) -> Outside:
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return Outside("Prefect", parts.hostname or "", port, "PREFECT_API_URL", proxy=proxy_for(self.url))
 
     def find(self, path: str) -> dict[str, Any] | None:
         """Return a JSON object, or None where there is none of that name."""

@@ -14,6 +14,7 @@ from diploma_archive.frontcore.link_policy import LinkPolicy
 from diploma_archive.frontcore.source import FrontCore, Listing
 from diploma_archive.frontcore.transport import open_transport
 from diploma_archive.model.source_items import read_diploma
+from diploma_archive.settings.frontcore import FrontCoreSettings
 from tests.unit.conftest import EXAMPLE
 
 
@@ -32,11 +33,10 @@ def download_from(listener: socket.socket, guard: AddressGuard) -> None:
     diploma = read_diploma({**EXAMPLE, "links": {"download": link}})
 
     async def follow() -> None:
-        async with open_transport(
-            base_url="https://good.example/v2", api_key="k", requests_per_second=50, concurrency=1, guard=guard
-        ) as transport:
+        settings = FrontCoreSettings(api_key="k", base_url="https://good.example/v2", requests_per_second=50)
+        async with open_transport(settings, 1, guard) as transport:
             policy = LinkPolicy(frozenset({("localhost", port)}), allow_http=True)
-            source = FrontCore("https://good.example/v2", 900, 1_000_000, policy, guard, transport)
+            source = FrontCore("https://good.example/v2", 900, 1_000_000, policy, transport)
             await source.download(diploma, Listing([diploma], None, float("inf")))  # type: ignore[arg-type]
 
     asyncio.run(follow())

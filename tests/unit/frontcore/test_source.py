@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from diploma_archive.frontcore.addresses import AddressGuard
 from diploma_archive.frontcore.answers import ListAnswer
 from diploma_archive.frontcore.link_policy import LinkPolicy
 
 POLICY = LinkPolicy(frozenset({("good.example", 443)}), allow_http=False)
-
-
-GUARD = AddressGuard(allow_loopback=False)
 
 
 class OneListTransport:
@@ -29,7 +25,7 @@ async def test_a_page_of_unreadable_rows_is_not_the_end():
     from diploma_archive.frontcore.source import FrontCore
 
     rows = [{"n": n, "id": "x" if n in (3, 4) else n} for n in range(1, 9)]
-    source = FrontCore("https://x", 900, 10**6, POLICY, GUARD, OneListTransport(rows))
+    source = FrontCore("https://x", 900, 10**6, POLICY, OneListTransport(rows))
     found = [row.id async for page in source.participants({}) for row in page.participants]
     assert set(found) == {1, 2, 5, 6, 7, 8}
 
@@ -39,6 +35,6 @@ async def test_an_unreadable_last_row_is_named_once():
     from diploma_archive.frontcore.source import FrontCore
 
     rows = [{"n": n, "id": "x" if n == 2 else n} for n in range(1, 4)]
-    source = FrontCore("https://x", 900, 10**6, POLICY, GUARD, OneListTransport(rows))
+    source = FrontCore("https://x", 900, 10**6, POLICY, OneListTransport(rows))
     problems = [problem async for page in source.participants({}) for problem in page.problems]
     assert len(problems) == 1
