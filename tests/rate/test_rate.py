@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from diploma_archive.frontcore.rate_limiter import RateLimiter
 from diploma_archive.listing.selection import Scope, Selection
@@ -23,9 +24,10 @@ from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.settings.frontcore import FrontCoreSettings
 from diploma_archive.settings.loading import Settings
 from diploma_archive.sync.run import open_run
+from tests.support.network import ConnectProxy, TlsFront
 from tests.support.s3_proxy import S3Proxy
 from tests.support.sending_times import SendingTimes, note_in
-from tests.support.world import World, new_bucket
+from tests.support.world import Bucket, World, new_bucket
 
 RATE = 5
 
@@ -81,23 +83,50 @@ def test_the_rate_is_kept_and_used(
     for name, value in (slow_s3 if where == "far" else s3.environment()).items():
         monkeypatch.setenv(name, value)
     bucket = new_bucket(s3)
-    with sandbox_process() as base_url:
-        source = FrontCoreSettings(api_key="sandbox-key", base_url=base_url, requests_per_second=float(RATE))
-        settings = Settings(source, ArchiveSettings(bucket=bucket.name))
+    with sandbox_process() as base_url, capsys.disabled():
+        check(f"S3 {where}", bucket, sending, base_url, base_url)
 
-        async def drive() -> int:
-            async with open_run(settings, Selection(Scope.FULL)) as run:
-                await run.drive()
-                return run.tally.counts["archived"]
 
-        assert asyncio.run(drive()) == 60
-        seen = stats(base_url)
-    with capsys.disabled():
-        print(  # noqa: T201  the figures are this test's second purpose
-            f"\nrate, S3 {where}: {sum(seen['requests'].values())} requests, {seen['rate_over_run']:.3f} of {RATE} "
-            f"per second ({seen['rate_over_run'] / RATE:.1%}), sent in the busiest sliding second: "
-            f"{sending.busiest_second}, arrived: {seen['busiest_second']}"
-        )
+def test_the_rate_is_kept_and_used_through_a_proxy(
+    s3: LocalS3, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Likewise where each request leaves inside a tunnel: CONNECT takes no slot, and costs none of the rate."""
+    sending = SendingTimes(tmp_path / "times")
+    monkeypatch.setattr(RateLimiter, "slot", RateLimiter.slot)  # put back afterwards
+    note_in(str(sending.file))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    for name, value in {**s3.environment(), "SSL_CERT_FILE": str(tmp_path / "authority.pem")}.items():
+        monkeypatch.setenv(name, value)
+    host = "frontcore.test"
+    monkeypatch.setattr(Sandbox, "base_url", property(lambda _: f"https://{host}/v2"))
+    with (
+        Sandbox(participants=60, persons=50, requests_per_second=float(RATE)) as sandbox,
+        TlsFront(authority, host, sandbox.port) as front,
+        ConnectProxy({f"{host}:443": front.port}) as proxy,
+        capsys.disabled(),
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        check("by a proxy", new_bucket(s3), sending, f"https://{host}/v2", f"http://127.0.0.1:{sandbox.port}/v2")
+
+
+def check(where: str, bucket: Bucket, sending: SendingTimes, base_url: str, stats_url: str) -> None:
+    """Run, print how much of the rate was used, and look at when each request was sent."""
+    source = FrontCoreSettings(api_key="sandbox-key", base_url=base_url, requests_per_second=float(RATE))
+    settings = Settings(source, ArchiveSettings(bucket=bucket.name))
+
+    async def drive() -> int:
+        async with open_run(settings, Selection(Scope.FULL)) as run:
+            await run.drive()
+            return run.tally.counts["archived"]
+
+    assert asyncio.run(drive()) == 60
+    seen = stats(stats_url)
+    print(  # noqa: T201  the figures are this test's second purpose
+        f"\nrate, {where}: {sum(seen['requests'].values())} requests, {seen['rate_over_run']:.3f} of {RATE} "
+        f"per second ({seen['rate_over_run'] / RATE:.1%}), sent in the busiest sliding second: "
+        f"{sending.busiest_second}, arrived: {seen['busiest_second']}"
+    )
     assert sum(seen["requests"].values()) >= 60
     assert sending.busiest_second == RATE
 

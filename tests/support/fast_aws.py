@@ -17,15 +17,18 @@ def read_models_once() -> None:
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
+_WAYS = ("AWS_", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE")
+
+
 def keep_clients() -> None:
     """Let runs with the same settings and environment have the same clients; those of other servers are others."""
     build, kept = s3_client._maker, dict[Any, Any]()
 
-    def maker(concurrency: int, access: Any) -> Callable[..., Any]:
-        environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+    def maker(concurrency: int, bucket: str, access: Any) -> Callable[..., Any]:
+        environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_WAYS)))
         key = (concurrency, access, environment, os.environ.get("HOME"))
         if key not in kept:
-            kept[key] = functools.cache(build(concurrency, access))
+            kept[key] = functools.cache(build(concurrency, bucket, access))
         made = kept[key]
 
         def client(**options: Any) -> Any:

@@ -5,13 +5,15 @@ Rule: neither believes `.netrc` or the environment by itself; plain http never g
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import httpcore
 import httpx
 
+from diploma_archive.frontcore.tunnel import Tunnels
 from diploma_archive.network.authorities import trusted
 from diploma_archive.network.causes import Outside
 from diploma_archive.network.proxies import Proxy, proxy_for
@@ -26,7 +28,7 @@ class Ways:
 
     def __init__(self, own_proxy: str | None = None) -> None:
         self._own_proxy = own_proxy
-        self._known: dict[tuple[str, str, int | None], Proxy | None] = {}
+        self._known: dict[tuple[str, int], Proxy | None] = {}
 
     def proxy_of(self, url: httpx.URL) -> Proxy | None:
         """Return the proxy by which a URL is asked for, or None.
@@ -34,48 +36,31 @@ class Ways:
         Raises:
             SettingsError: the environment names no proper proxy.
         """
-        place = (url.scheme, url.host, url.port)
-        if place not in self._known:
-            host = f"[{url.host}]" if ":" in url.host else url.host
-            self._known[place] = proxy_for(f"{url.scheme}://{host}:{url.port or 443}", self._own_proxy)
-        return self._known[place]
+        return self.proxy_to(url.host, url.port or 443) if url.scheme == "https" else None
+
+    def proxy_to(self, host: str, port: int) -> Proxy | None:
+        """Return the proxy by which https to a host goes, or None.
+
+        Raises:
+            SettingsError: the environment names no proper proxy.
+        """
+        if (host, port) not in self._known:
+            self._known[host, port] = proxy_for(
+                f"https://{f'[{host}]' if ':' in host else host}:{port}", self._own_proxy
+            )
+        return self._known[host, port]
 
     def outside(self, url: httpx.URL) -> Outside:
         """Return what a sentence about a failed connection has to name."""
         return Outside(
             "FrontCore",
             url.host,
-            url.port or 443,
+            url.port or (443 if url.scheme == "https" else 80),
             "FRONTCORE_BASE_URL",
             "FRONTCORE_CA_BUNDLE or SSL_CERT_FILE",
             "FRONTCORE_PROXY or HTTPS_PROXY",
             self.proxy_of(url),
         )
-
-
-class _WayOut(httpx.AsyncBaseTransport):
-    """Sends each request by its way; the connections of each way are kept apart."""
-
-    def __init__(self, ways: Ways, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
-        self._ways, self._tls, self._limits = ways, tls, limits
-        self._open: dict[Proxy | None, httpx.AsyncHTTPTransport] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        proxy = self._ways.proxy_of(request.url)
-        if proxy not in self._open:
-            by = httpx.Proxy(proxy.url, ssl_context=self._tls, headers=proxy.secret_headers) if proxy else None
-            if proxy and proxy.scheme == "http":
-                by = httpx.Proxy(proxy.url, headers=proxy.secret_headers)
-            self._open[proxy] = httpx.AsyncHTTPTransport(
-                verify=self._tls, trust_env=False, limits=self._limits, proxy=by
-            )
-        return await self._open[proxy].handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the connections of all ways."""
-        for transport in self._open.values():
-            await transport.aclose()
 
 
 @dataclass(frozen=True)
@@ -96,15 +81,23 @@ async def open_clients(source: FrontCoreSettings, concurrency: int) -> AsyncIter
     """
     ways = Ways(source.proxy.get_secret_value() if source.proxy else None)
     tls = trusted(source.ca_bundle)
-    limits = httpx.Limits(max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2)
 
-    def client(**options: object) -> httpx.AsyncClient:
+    def transport(**options: Any) -> httpx.AsyncHTTPTransport:
+        made = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+        # httpx lets nobody choose how connections are made; httpcore does.
+        made._pool = httpcore.AsyncConnectionPool(
+            tls, max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2, **options
+        )
+        return made
+
+    def client(**options: Any) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
             follow_redirects=False,
             trust_env=False,
-            transport=_WayOut(ways, tls, limits),
-            **options,  # type: ignore[arg-type]
+            transport=transport(),
+            mounts={"https://": transport(network_backend=Tunnels(ways.proxy_to, tls))},
+            **options,
         )
 
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}

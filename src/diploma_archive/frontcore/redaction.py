@@ -11,13 +11,18 @@ import re
 from diploma_archive.model.plain_text import without_controls
 
 _TOKEN = re.compile(r"(?i)([?&](?:token|stream|X-Amz-[A-Za-z-]+)=)[^&\s\"']+")
-_KEY_HEADER = re.compile(r"(?i)(x-api-key['\"]?\s*[:,=]?\s*(?:b?['\"])?)[^\s\"',)]+")
+_KEY_HEADER = re.compile(
+    r"(?i)((?:x-api-key|proxy-authorization)['\"]?\s*[:,=]?\s*(?:b?['\"])?(?:basic\s+)?)[^\s\"',)]+"
+)
+_LOGIN = re.compile(r"(://)[^\s/@]+@")
 QUIET_LOGGERS = ("httpx", "httpcore")
 
 
 def redact(text: str) -> str:
     """Return text without the values of tokens and keys, on one line, without control characters."""
-    return without_controls(_KEY_HEADER.sub(r"\1[hidden]", _TOKEN.sub(r"\1[hidden]", text)))
+    for secret in (_TOKEN, _KEY_HEADER, _LOGIN):
+        text = secret.sub(r"\1[hidden]", text)
+    return without_controls(text)
 
 
 class RedactingFilter(logging.Filter):

@@ -125,9 +125,7 @@ class Transport:
                         fix="The next run tries again",
                         kind=Kind.RETRIABLE,
                     ) from None
-            except TimeoutError as error:
-                if SENT_AT not in request.extensions:  # a proxy that takes a connection and never answers
-                    raise await self._transport_error(error, request) from None
+            except TimeoutError:
                 # The total deadline is long: a server that drips for so long would do so again.
                 raise SourceError(
                     "FrontCore took too long to send its answer", fix="The next run tries again", kind=Kind.RETRIABLE
@@ -160,15 +158,11 @@ class Transport:
                 # The slot is taken on a connected socket: pacing the coroutine would let a request on a cold
                 # connection arrive late, and the next one too close behind it.
                 if event == "http11.send_request_headers.started":
-                    if info["request"].method == b"CONNECT":  # to the proxy, which FrontCore does not count
-                        deadline.reschedule(loop.time() + 2 * CONNECT_SECONDS)
-                        return
-                    deadline.reschedule(None)
                     if not await self.limiter.slot(request.extensions.get(USELESS_FROM, math.inf)):
                         raise LinkRefusedError("the download link expired while it waited for its turn")
                     request.extensions[SENT_AT] = time.monotonic()
                     deadline.reschedule(loop.time() + deadline_seconds)
-                elif event == "http11.send_request_headers.complete" and SENT_AT in request.extensions:
+                elif event == "http11.send_request_headers.complete":
                     self.limiter.went_out()
 
             request.extensions["trace"] = pace
@@ -192,9 +186,9 @@ class Transport:
         """Return whether to give up at once: a host that never answered is a wrong address, not a passing fault."""
         passed_seconds = asyncio.get_running_loop().time() - self._started
         next_try_seconds = CONNECT_SECONDS if isinstance(error, httpx.TimeoutException) else 1.0
-        if self._answered:
-            return False
-        return cause_of(error)[0] in FINAL or (
+        if cause_of(error)[0] in FINAL:
+            return True
+        return not self._answered and (
             isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.TimeoutException, httpx.UnsupportedProtocol))
             and passed_seconds + next_try_seconds > FIRST_ANSWER_SECONDS - 2
         )
@@ -207,7 +201,9 @@ class Transport:
                 kind=Kind.RETRIABLE,
             )
         what, fix = await asyncio.to_thread(explain, error, self._ways.outside(request.url))
-        return SourceError(what, fix=fix, kind=Kind.RETRIABLE if self._answered else Kind.FATAL)
+        # A password that has expired is refused for every diploma that follows, and some proxies then lock the account.
+        is_fatal = not self._answered or cause_of(error)[0] is Cause.PROXY_LOGIN
+        return SourceError(what, fix=fix, kind=Kind.FATAL if is_fatal else Kind.RETRIABLE)
 
 
 @asynccontextmanager

@@ -43,8 +43,15 @@ def new_trust(own_bundle: str | None = None, setting: str = "FRONTCORE_CA_BUNDLE
     Raises:
         SettingsError: a file that is named cannot be read or holds no certificate.
     """
-    context = ssl.create_default_context()  # OpenSSL reads SSL_CERT_FILE and SSL_CERT_DIR itself, and in silence
+    context = ssl.create_default_context()
+    # Python 3.13 refuses what authorities of one's own often lack (RFC 5280's key identifiers); before, nobody did.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.load_verify_locations(certifi.where())
+    usual = Path(ssl.get_default_verify_paths().openssl_cafile)
+    if (
+        os.environ.get("SSL_CERT_FILE") and usual.is_file()
+    ):  # OpenSSL reads that file instead of the system's, not beside it
+        context.load_verify_locations(usual)
     for name, file in (("SSL_CERT_FILE", os.environ.get("SSL_CERT_FILE")), (setting, own_bundle)):
         if file:
             _load(context, name, file)

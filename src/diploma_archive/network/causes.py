@@ -17,7 +17,10 @@ from enum import StrEnum
 from diploma_archive.network.authorities import issuer_of
 from diploma_archive.network.proxies import Proxy
 
+NO_ANSWER = "no answer in time"  # the text of a ProxyError where CONNECT is not answered
 _STATUS = re.compile(r"(?:Tunnel connection failed: )?([1-5][0-9]{2})\b")
+_PROXYS = ("ProxyError", "ProxyConnectionError")  # what httpx, urllib3 and botocore call what a proxy does
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 
 
@@ -30,6 +33,7 @@ class Cause(StrEnum):
     TIMED_OUT = "nothing answers in time"
     UNTRUSTED = "its certificate is not trusted"
     NO_TLS = "what answers there does not speak TLS"
+    TLS_REFUSED = "no TLS connection can be agreed on with it"
     PROXY_LOGIN = "the proxy wants a user name and a password"
     PROXY_REFUSES = "the proxy refuses this host"
     PROXY_FAILS = "the proxy cannot reach this host"
@@ -58,6 +62,8 @@ def cause_of(error: BaseException) -> tuple[Cause, str]:
             return Cause.PROXY_LOGIN, "407"
         if status:
             return (Cause.PROXY_FAILS if status >= 500 else Cause.PROXY_REFUSES), str(status)
+        if type(one).__name__ in _PROXYS and str(one) == NO_ANSWER:
+            return Cause.PROXY_FAILS, NO_ANSWER
     for one in errors:
         if isinstance(one, ssl.SSLCertVerificationError):
             return Cause.UNTRUSTED, str(getattr(one, "verify_message", "")).partition(",")[0]
@@ -66,7 +72,8 @@ def cause_of(error: BaseException) -> tuple[Cause, str]:
         (Cause.REFUSED, lambda one: isinstance(one, ConnectionRefusedError)),
         (Cause.TIMED_OUT, lambda one: isinstance(one, TimeoutError) or "Timeout" in type(one).__name__),
         (Cause.NO_WAY, lambda one: isinstance(one, OSError) and one.errno in _UNREACHABLE),
-        (Cause.NO_TLS, lambda one: isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError)),
+        (Cause.NO_TLS, lambda one: isinstance(one, ssl.SSLError) and getattr(one, "reason", "") in _NO_TLS),
+        (Cause.TLS_REFUSED, lambda one: isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError)),
     )
     found = (cause for cause, is_kind in kinds if any(is_kind(one) for one in errors))
     return next(found, Cause.BROKEN), ""
@@ -75,26 +82,51 @@ def cause_of(error: BaseException) -> tuple[Cause, str]:
 def explain(error: BaseException, outside: Outside) -> tuple[str, str]:
     """Return what happened and what to do about it; where a certificate is not trusted, this asks who issued it."""
     cause, detail = cause_of(error)
-    who, proxy = outside.who, outside.proxy
+    proxy = outside.proxy
+    # Without a mark of the library's: what fails while connecting to a place is the proxy's, where there is one.
+    is_proxys = proxy is not None and (
+        any(type(one).__name__ in _PROXYS for one in _chain(error))
+        or cause
+        in (Cause.NO_NAME, Cause.REFUSED, Cause.NO_WAY, Cause.PROXY_LOGIN, Cause.PROXY_REFUSES, Cause.PROXY_FAILS)
+    )
+    if is_proxys and proxy is not None:
+        return _of_the_proxy(cause, detail, outside, proxy)
+    who = outside.who
     if cause is Cause.UNTRUSTED:
-        issuer = issuer_of(outside.host, outside.port, proxy)
-        what = f"{who}'s certificate is not trusted" + (f" ({detail})" if detail else "")
+        return _of_the_certificate(detail, outside)
+    if cause in (Cause.NO_TLS, Cause.TLS_REFUSED):
+        return f"{who} cannot be reached: {cause}", f"Check host and port in {outside.address_setting}"
+    if proxy is not None:
         return (
-            what + (f": it was issued by {issuer}" if issuer else ""),
-            f"If that is your own network's authority, name a file with its certificate in {outside.bundle_setting}; "
-            "if not, something stands between: ask whoever runs the network",
+            f"{who} cannot be reached by the proxy {proxy.address} ({proxy.setting}): {cause}",
+            f"Check {outside.address_setting}, and whether the proxy lets this host through",
         )
-    if cause is Cause.NO_TLS:
-        return f"{who} cannot be reached: {cause}", f"Check the port in {outside.address_setting}"
-    if proxy is None:
-        only_proxy = f"; where only a proxy leads out, name it in {outside.proxy_setting}"
-        first = {
-            Cause.NO_NAME: f"Check the host in {outside.address_setting} and this machine's DNS",
-            Cause.REFUSED: f"Check host and port in {outside.address_setting}, and that it runs",
-        }.get(cause, f"Check {outside.address_setting} and the network")
-        return f"{who} cannot be reached: {cause}", first + only_proxy
+    only_proxy = f"; where only a proxy leads out, name it in {outside.proxy_setting}"
+    first = {
+        Cause.NO_NAME: f"Check the host in {outside.address_setting} and this machine's DNS",
+        Cause.REFUSED: f"Check host and port in {outside.address_setting}, and that it runs",
+    }.get(cause, f"Check {outside.address_setting} and the network")
+    return f"{who} cannot be reached: {cause}", first + only_proxy
+
+
+def _of_the_certificate(detail: str, outside: Outside) -> tuple[str, str]:
+    issuer = issuer_of(outside.host, outside.port, outside.proxy)
+    what = f"{outside.who}'s certificate is not trusted" + (f" ({detail})" if detail else "")
+    if "mismatch" in detail:
+        fix = f"Check the host in {outside.address_setting}: the certificate is for another one"
+    elif "expired" in detail or "not yet valid" in detail:
+        fix = "Check this machine's clock; if it is right, whoever runs the server must renew the certificate"
+    else:
+        fix = (
+            f"If that is your own network's authority, name a file with its certificate in {outside.bundle_setting}; "
+            "if not, something stands between: ask whoever runs the network"
+        )
+    return what + (f": it was issued by {issuer}" if issuer else ""), fix
+
+
+def _of_the_proxy(cause: Cause, detail: str, outside: Outside, proxy: Proxy) -> tuple[str, str]:
     named = f"the proxy {proxy.address} ({proxy.setting})"
-    there = f"{outside.host}:{outside.port}" if outside.host else who
+    there = f"{outside.host}:{outside.port}" if outside.host else outside.who
     if cause is Cause.PROXY_LOGIN and proxy.user is not None:
         return f"{named} does not accept the user name and the password (407)", f"Put them right in {proxy.setting}"
     if cause is Cause.PROXY_LOGIN:
@@ -104,18 +136,20 @@ def explain(error: BaseException, outside: Outside) -> tuple[str, str]:
         )
     if cause in (Cause.PROXY_REFUSES, Cause.PROXY_FAILS):
         verb = "refuses to connect to" if cause is Cause.PROXY_REFUSES else "cannot reach"
-        direct = "set FRONTCORE_PROXY=none" if proxy.setting == "FRONTCORE_PROXY" else "name the host in NO_PROXY"
         return (
             f"{named} {verb} {there} ({detail})",
             f"Check {outside.address_setting}, ask whoever runs the proxy to allow it, or, where no proxy is needed "
-            f"for it, {direct}",
+            f"for it, {_directly(proxy)}",
         )
+    reached = "is not trusted" if cause is Cause.UNTRUSTED else f"cannot be reached: {cause}"
     return (
-        f"{named} cannot be reached: {cause}",
-        f"Check {proxy.setting}, or set it to none where no proxy is needed"
-        if proxy.setting == "FRONTCORE_PROXY"
-        else f"Check {proxy.setting}, or name the host in NO_PROXY where no proxy is needed",
+        f"{named} {reached}" + (f" ({detail})" if detail else ""),
+        f"Check {proxy.setting}, or, where no proxy is needed, {_directly(proxy)}",
     )
+
+
+def _directly(proxy: Proxy) -> str:
+    return "set FRONTCORE_PROXY=none" if proxy.setting == "FRONTCORE_PROXY" else "name the host in NO_PROXY"
 
 
 def _proxy_status(error: BaseException) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment
 
 from diploma_archive.errors import SettingsError
 
@@ -70,11 +71,12 @@ def proxy_for(url: str, own: str | None = None) -> Proxy | None:
         return None
     if own:
         return None if own.strip().lower() == NONE else parse_proxy(own, "FRONTCORE_PROXY")
-    named = getproxies_environment()
-    if not named.get("https") or _is_exempt(parts.hostname, parts.port or 443, named.get("no", "")):
+    named = getproxies_environment()  # in both cases; small letters count more, as with curl
+    text = named.get("https", "").strip()
+    if not text or text.lower() == NONE or _is_exempt(parts.hostname, parts.port or 443, named.get("no", "")):
         return None
     try:
-        return parse_proxy(named["https"], "HTTPS_PROXY")
+        return parse_proxy(text, "HTTPS_PROXY")
     except ValueError as error:
         raise SettingsError(f"HTTPS_PROXY {error}", fix="Put it right in the environment, or unset it") from None
 
@@ -107,22 +109,27 @@ def parse_proxy(text: str, setting: str) -> Proxy:
 
 
 def _is_exempt(host: str, port: int, exempt: str) -> bool:
-    """Return whether `NO_PROXY` names a host: by its name, its domain, its address or network, or `*`."""
-    names = [name.strip().removeprefix("*") if name.strip() != "*" else "*" for name in exempt.split(",")]
-    if proxy_bypass_environment(f"{_bracketed(host)}:{port}", {"no": ",".join(filter(None, names))}):
-        return True
+    """Return whether `NO_PROXY` names a host: by name, domain, address or network, with a port or without, or `*`."""
+    host = host.rstrip(".")
+    for name in re.split(r"[,\s]+", exempt.lower()):
+        place, _, named_port = name.rpartition(":") if re.search(r"[^:]:[0-9]+$|\]:[0-9]+$", name) else (name, "", "")
+        domain = place.removeprefix("*").strip(".")
+        if named_port and int(named_port) != port:
+            continue
+        if (
+            name == "*"
+            or (domain and (host == domain or host.endswith(f".{domain}")))
+            or _is_in(host, place.strip("[]"))
+        ):
+            return True
+    return False
+
+
+def _is_in(host: str, network: str) -> bool:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False
-    return any(address in network for network in map(_network, names) if network is not None)
-
-
-def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(name.strip("[]"), strict=False)
-    except ValueError:
-        return None
 
 
 def _bracketed(host: str) -> str:

@@ -166,8 +166,9 @@ def _problem(detail: dict[str, Any], prefix: str) -> str:
 
 def _hand_names_on() -> None:
     for name, value in dotenv_values(ENV_FILE).items():
-        if name.upper().startswith(HANDED_ON) and value:
-            os.environ.setdefault(name, value)
+        is_there = {name.lower(), name.upper()} & set(os.environ)  # proxies are spelled in both cases
+        if name.upper().startswith(HANDED_ON) and value and not is_there:
+            os.environ[name] = value
     values = {name: value for name, value in given().items() if name not in _from_files}
     for name in AWS_SECRETS:
         secret = secret_of(name, values)

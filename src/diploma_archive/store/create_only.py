@@ -8,7 +8,6 @@ condition (rclone), those that ignore it in versioned buckets alone (Ceph), and 
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,12 @@ from botocore.exceptions import ClientError
 from diploma_archive.model.keys import PROBES
 from diploma_archive.model.payload import Payload
 from diploma_archive.store.s3_errors import error_code, status_code
+from diploma_archive.store.tries import past_conflicts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 RUN_PROBE = f"{PROBES}create-only.txt"
-CONFLICT_TRIES = 6
 _TEXT = b"diploma-archive wrote this to see what the S3 server does. It is no part of the archive.\n"
 
 
@@ -62,20 +61,15 @@ class ProbeObject:
         Raises:
             ClientError, BotoCoreError: S3 refused or failed.
         """
-        for left in reversed(range(CONFLICT_TRIES)):
-            try:
-                self.put(IfNoneMatch="*")
-            except ClientError as error:
-                if status_code(error) == 412:
-                    return False
-                if status_code(error) == 501 or error_code(error) in ("NotImplemented", "InvalidArgument"):
-                    return None
-                if status_code(error) != 409 or not left:
-                    raise
-                time.sleep(0.05 * 2 ** (CONFLICT_TRIES - left))
-            else:
-                return True
-        raise AssertionError("the loop above returns or raises")
+        try:
+            past_conflicts(lambda: self.put(IfNoneMatch="*"))
+        except ClientError as error:
+            if status_code(error) == 412:
+                return False
+            if status_code(error) == 501 or error_code(error) in ("NotImplemented", "InvalidArgument"):
+                return None
+            raise
+        return True
 
     def put(self, **condition: Any) -> None:
         """Write it, each time with other bytes.

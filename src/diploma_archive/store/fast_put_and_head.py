@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 from diploma_archive import __version__
 from diploma_archive.model.payload import Payload, in_base64
 from diploma_archive.network.authorities import new_trust
-from diploma_archive.network.proxies import proxy_for
+from diploma_archive.network.proxies import Proxy, proxy_for
 from diploma_archive.store.objects import Head, hex_of
 
 if TYPE_CHECKING:
@@ -171,12 +171,23 @@ def open_fast_path(
     if options or not _PLAIN.issuperset(bucket):  # acceleration, dual stack, an access point
         return None
     is_tls = parts.scheme == "https"
-    if proxy_for(client.meta.endpoint_url) is not None:
+    if proxy_of(client.meta.endpoint_url, bucket) is not None:
         return None
     host = parts.hostname if by_path else f"{bucket}.{parts.hostname}"
     target = _Target(is_tls, host, parts.port, f"/{bucket}/" if by_path else "/")
     tls = new_trust(ca_bundle, "AWS_CA_BUNDLE") if is_tls else None
     return FastPath(target, client.meta.region_name, credentials, tls)
+
+
+def proxy_of(endpoint_url: str, bucket: str) -> Proxy | None:
+    """Return the proxy by which a bucket is asked for: none where `NO_PROXY` names its endpoint, or its own host.
+
+    Raises:
+        SettingsError: the environment names no proper proxy.
+    """
+    parts = urlsplit(endpoint_url)
+    of_bucket = parts._replace(netloc=f"{bucket}.{parts.netloc}").geturl()
+    return proxy_for(endpoint_url) if proxy_for(of_bucket) else None
 
 
 def _head_of(response: http.client.HTTPResponse, method: str) -> Head | None:

@@ -17,9 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from diploma_archive.network.authorities import new_trust
-from diploma_archive.network.proxies import proxy_for
+from diploma_archive.network.proxies import Proxy
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
-from diploma_archive.store.fast_put_and_head import FastPath, open_fast_path
+from diploma_archive.store.fast_put_and_head import FastPath, open_fast_path, proxy_of
 from diploma_archive.store.s3_errors import store_error
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ def build_clients(concurrency: int, bucket: str, access: S3Access | None = None)
     Raises:
         StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
     """
-    for name in TALKATIVE_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.INFO))
     try:
-        client = _maker(concurrency, access)
+        client = _maker(concurrency, bucket, access)
         return client(**FIRST_LOOK), client(**PATIENT)
     except (BotoCoreError, ValueError) as error:
         raise store_error(error, bucket) from None
@@ -88,12 +85,15 @@ def build_presigner(bucket: str, access: S3Access | None = None) -> S3Client:
         StoreError: boto3 cannot build a client from its environment (a bad profile, endpoint or region).
     """
     try:
-        return _maker(1, access)(signature_version="s3v4")
+        return _maker(1, bucket, access)(signature_version="s3v4")
     except (BotoCoreError, ValueError) as error:
         raise store_error(error, bucket) from None
 
 
-def _maker(concurrency: int, access: S3Access | None) -> Callable[..., S3Client]:
+def _maker(concurrency: int, bucket: str, access: S3Access | None) -> Callable[..., S3Client]:
+    for name in TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
     session = _session(access or S3Access())
     endpoint_url = access.endpoint_url if access else None
     region = session.region_name or "us-east-1"
@@ -101,8 +101,8 @@ def _maker(concurrency: int, access: S3Access | None) -> Callable[..., S3Client]
     endpoint = plain.meta.endpoint_url
     host = urlsplit(endpoint).hostname or ""
     plain.close()
-    proxy = proxy_for(endpoint)
-    proxies = {"https": proxy.secret_url} if proxy else {}  # {}: botocore does not look for one by itself
+    proxy = proxy_of(endpoint, bucket)
+    proxies = {"https": proxy.url} if proxy else {}  # {}: botocore does not look for one by itself
     tls = new_trust(_ca_bundle(session), "AWS_CA_BUNDLE") if endpoint.startswith("https://") else None
     # Virtual-hosted addressing needs DNS names per bucket, which only AWS is known to have.
     addressing = {} if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) else {"addressing_style": "path"}
@@ -111,16 +111,18 @@ def _maker(concurrency: int, access: S3Access | None) -> Callable[..., S3Client]
         config = Config(s3=addressing, max_pool_connections=concurrency + 2, proxies=proxies, **CHECKS, **options)  # type: ignore[arg-type]
         made = session.client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
         if tls is not None:
-            _trust(made, tls)
+            _lead_out(made, tls, proxy)
         return made
 
     return client
 
 
-def _trust(client: S3Client, tls: ssl.SSLContext) -> None:
-    """Let a client believe our authorities beside certifi's; botocore knows a file of them only, and only one."""
+def _lead_out(client: S3Client, tls: ssl.SSLContext, proxy: Proxy | None) -> None:
+    """Let a client believe our authorities, and tell a proxy its login: botocore knows one file, and ASCII alone."""
     http_session = client._endpoint.http_session  # type: ignore[attr-defined]
     http_session._get_ssl_context = lambda: tls
+    http_session._setup_proxy_ssl_context = lambda _: tls
+    http_session._proxy_config.proxy_headers_for = lambda _: proxy.secret_headers if proxy else {}
     http_session._manager.connection_pool_kw["ssl_context"] = tls
 
 

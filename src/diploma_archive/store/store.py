@@ -8,7 +8,6 @@ Everything here is synchronous and safe to call from several threads; boto3 clie
 from __future__ import annotations
 
 import dataclasses
-import time
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from diploma_archive.store.object_lock import ObjectLock, refuse_without_object_
 from diploma_archive.store.objects import Digest, Head, hex_of
 from diploma_archive.store.reader import Reader
 from diploma_archive.store.s3_errors import TOO_LONG_CODES, error_code, status_code
-from diploma_archive.store.tries import until_found
+from diploma_archive.store.tries import past_conflicts, until_found
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -35,8 +34,7 @@ JSON_TYPE = "application/json"
 PDF_TYPE = "application/pdf"
 BINARY_TYPE = "application/octet-stream"
 
-CONFLICT_TRIES = 6  # 409 ConditionalRequestConflict: botocore does not retry it, S3 says to
-_DIGEST_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
+_DIGEST_CODES = ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch")
 
 
 class Created(Enum):
@@ -175,22 +173,17 @@ class Store(Reader):
             self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
 
     def _put(self, key: str, payload: Payload, content_type: str) -> PutObjectOutputTypeDef:
-        for left in reversed(range(CONFLICT_TRIES)):
-            try:
-                return self._put_object(
-                    key,
-                    Body=payload.rewound(),
-                    ContentLength=payload.size,
-                    ContentType=content_type,
-                    **({"IfNoneMatch": "*"} if self._sends_condition else {}),
-                    **payload.digests(),
-                )
-            except ClientError as error:
-                retried = status_code(error) == 409 or error_code(error) in _DIGEST_CODES
-                if not left or not retried:
-                    raise
-                time.sleep(0.05 * 2 ** (CONFLICT_TRIES - left))
-        raise AssertionError("the loop above returns or raises")
+        return past_conflicts(
+            lambda: self._put_object(
+                key,
+                Body=payload.rewound(),
+                ContentLength=payload.size,
+                ContentType=content_type,
+                **({"IfNoneMatch": "*"} if self._sends_condition else {}),
+                **payload.digests(),
+            ),
+            *_DIGEST_CODES,
+        )
 
     def _put_object(self, key: str, **arguments: Any) -> PutObjectOutputTypeDef:
         lock = self._lock.put_arguments(key, datetime.now(UTC)) if self._lock else {}

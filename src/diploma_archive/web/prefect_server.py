@@ -1,6 +1,6 @@
 """What `doctor` asks of a Prefect server: reached, the limit that shares out the rate, and the account's blocks.
 
-Rule: asked over plain HTTP, since the library and its commands work without Prefect. Its key goes to the server of
+Rule: asked over HTTP alone, since the library and its commands work without Prefect. Its key goes to the server of
 PREFECT_API_URL and nowhere else: no redirect is followed.
 """
 
@@ -9,22 +9,20 @@ from __future__ import annotations
 import base64
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import httpx
 from dotenv import dotenv_values
 
 from diploma_archive.errors import DiplomaArchiveError
 from diploma_archive.model.doctor_check import Check, from_error, not_asked, ok, problem, warning
 from diploma_archive.network.authorities import trusted
 from diploma_archive.network.causes import Outside, explain
-from diploma_archive.network.proxies import proxy_for
+from diploma_archive.network.proxies import Proxy, proxy_for
 from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.settings.frontcore import FrontCoreSettings
 from diploma_archive.settings.rate_shares import limit_name, slots_of
@@ -96,31 +94,29 @@ class _Server:
         headers = {"Accept": "application/json"}
         if self.authorization:
             headers["Authorization"] = self.authorization
+        proxy = proxy_for(self.url)
+        by = httpx.Proxy(proxy.url, headers=proxy.secret_headers) if proxy else None
+        if proxy and proxy.scheme == "https":
+            by = httpx.Proxy(proxy.url, headers=proxy.secret_headers, ssl_context=trusted())
         try:
-            request = urllib.request.Request(f"{self.url}/{path}", headers=headers)  # noqa: S310  checked above
-            with self._opener().open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.loads(answer.read(MAX_ANSWER_BYTES))
-        except urllib.error.HTTPError as error:
-            error.close()
-            refused = "Prefect refuses the key" if error.code in (401, 403) else f"Prefect answers {error.code}"
-            raise _AskError(refused, status=error.code) from None
-        except (OSError, HTTPException) as error:
-            raise _AskError(*explain(error, self._outside())) from None
-        except (ValueError, RecursionError):
+            with (
+                httpx.Client(proxy=by, verify=trusted(), trust_env=False, timeout=TIMEOUT_SECONDS) as client,
+                client.stream("GET", f"{self.url}/{path}", headers=headers) as answer,
+            ):
+                if answer.status_code != httpx.codes.OK:
+                    refused = answer.status_code in (401, 403)
+                    what = "Prefect refuses the key" if refused else f"Prefect answers {answer.status_code}"
+                    raise _AskError(what, status=answer.status_code)
+                return json.loads(_body_of(answer))
+        except httpx.HTTPError as error:
+            raise _AskError(*explain(error, self._outside(proxy))) from None
+        except (httpx.InvalidURL, ValueError, RecursionError):
             raise _AskError("what answers at PREFECT_API_URL is no Prefect server") from None
 
-    def _opener(self) -> urllib.request.OpenerDirector:
-        proxy = proxy_for(self.url)
-        return urllib.request.build_opener(
-            _NoRedirect,
-            urllib.request.ProxyHandler({"https": proxy.secret_url} if proxy else {}),
-            urllib.request.HTTPSHandler(context=trusted()),
-        )
-
-    def _outside(self) -> Outside:
+    def _outside(self, proxy: Proxy | None) -> Outside:
         parts = urlsplit(self.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return Outside("Prefect", parts.hostname or "", port, "PREFECT_API_URL", proxy=proxy_for(self.url))
+        return Outside("Prefect", parts.hostname or "", port, "PREFECT_API_URL", proxy=proxy)
 
     def find(self, path: str) -> dict[str, Any] | None:
         """Return a JSON object, or None where there is none of that name."""
@@ -133,9 +129,13 @@ class _Server:
         return found if isinstance(found, dict) else None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow nothing."""
+def _body_of(answer: httpx.Response) -> bytes:
+    body = b""
+    for piece in answer.iter_bytes():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ValueError("no answer of Prefect's is as long")
+    return body
 
 
 def _limit(server: _Server, account: str, requests_per_second: float | None) -> Check:

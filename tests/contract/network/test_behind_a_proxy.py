@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.contract.network.conftest import BUCKET, SOURCE, Far
-from tests.support.network import ConnectProxy
+from tests.support.network import ConnectProxy, TlsFront
 
 LOGIN = "office:canary p@ss/w%rd"
 WRITTEN = "office:canary%20p%40ss%2Fw%25rd"
@@ -89,3 +91,27 @@ def test_a_proxy_for_s3_that_refuses_is_named(far: Far) -> None:
 def s3_directly(far: Far) -> dict[str, str]:
     """Return the setting of the S3 on this machine."""
     return {"AWS_ENDPOINT_URL_S3": far.world.s3_environment["AWS_ENDPOINT_URL_S3"]}
+
+
+def test_a_tunnel_that_breaks_within_tls_never_stops_the_run(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More tunnels break at the handshake than there are connections: each is tried again, and all is archived."""
+    broken = 14
+
+    def cut(front: TlsFront, client: socket.socket) -> None:
+        nonlocal broken
+        if broken > 0:
+            broken -= 1
+            return  # the listener closes it
+        serve(front, client)
+
+    serve = TlsFront.serve
+    monkeypatch.setattr(TlsFront, "serve", cut)
+    with ConnectProxy(far.ways) as proxy:
+        environment = {**far.environment(HTTPS_PROXY=proxy.url(), ARCHIVE_CONCURRENCY="1"), **s3_directly(far)}
+        for _ in range(8):
+            done = far.world.command("sync", "--all", **environment)
+            if not done.returncode:
+                break
+            assert "by the proxy" in done.stderr, done.stderr
+    assert done.returncode == 0
+    assert broken == 0

@@ -17,7 +17,6 @@ from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
 from diploma_archive.sandbox import LocalS3
-from diploma_archive.store import store as store_module
 from diploma_archive.store import tries
 from diploma_archive.store.s3_client import build_clients, build_fast_path
 from diploma_archive.store.store import Store
@@ -127,6 +126,5 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", no_delay)
     # A client's retries come out of one purse (500, 14 a retry), which the failures of all tests would empty.
     monkeypatch.setattr(RetryQuota, "acquire", lambda *_: True)
-    for module in (store_module, tries):
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr(tries, "time", SimpleNamespace(sleep=waited.append))
     return waited

@@ -106,7 +106,8 @@ def test_a_large_file_is_left_to_boto3(fast_path: FastPath, proxy: S3Proxy, buck
         ({"AWS_DEFAULT_REGION": "eu-north-1"}, "archive", "archive.s3.eu-north-1.amazonaws.com"),
         ({"AWS_DEFAULT_REGION": "eu-north-1"}, "archive.with.dots", "s3.eu-north-1.amazonaws.com"),
         ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9000/below"}, "archive", None),
-        ({"AWS_ENDPOINT_URL_S3": "http://s3.example.org", "HTTP_PROXY": "http://127.0.0.1:3128"}, "archive", None),
+        ({"AWS_ENDPOINT_URL_S3": "https://s3.example.org", "HTTPS_PROXY": "http://127.0.0.1:3128"}, "archive", None),
+        ({"AWS_ENDPOINT_URL_S3": "http://s3.test", "HTTP_PROXY": "http://127.0.0.1:3128"}, "archive", "s3.test"),
         ({"AWS_DEFAULT_REGION": "eu-north-1"}, "arn:aws:s3:eu-north-1:123456789012:accesspoint/a", None),
     ],
 )

@@ -11,7 +11,8 @@ import pytest
 
 from diploma_archive.errors import IntegrityError, Kind, StoreError
 from diploma_archive.model.payload import Payload
-from diploma_archive.store.store import CONFLICT_TRIES, JSON_TYPE, PDF_TYPE, Created, Store
+from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Created, Store
+from diploma_archive.store.tries import CONFLICT_TRIES
 from tests.contract.store.conftest import Backend
 from tests.support.s3_proxy import (
     Answer,

@@ -14,7 +14,7 @@ import pytest
 from diploma_archive.errors import StoreError
 from diploma_archive.store import s3_client
 from tests.support.oracle import revision
-from tests.support.s3_proxy import Answer, S3Proxy
+from tests.support.s3_proxy import Answer, S3Proxy, S3Request
 from tests.support.world import World
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -89,3 +89,25 @@ def test_a_withdrawal_undone_with_its_timestamp_is_not_current(world: World) -> 
     check_current(world)
     world.sandbox.change(DIPLOMA, {"deleted_at": None, "updated_at": before})
     check_current(world)
+
+
+def test_an_entry_that_may_not_be_written_anew_is_not_green(world: World, proxy: S3Proxy) -> None:
+    """Another one lies in its place, and the credentials may only create: the record counts, the run is not green."""
+    planted: list[str] = []
+
+    def be_faster(request: S3Request) -> None:
+        if request.method == "PUT" and "certificates/" in request.key and not planted:
+            planted.append(request.key.removeprefix(f"{world.bucket.prefix}/"))
+            world.bucket.put(planted[0], b'{"record": "diplomas/other.json"}')
+
+    proxy.on_request = be_faster
+    proxy.fault(Answer(403, "AccessDenied"), method="PUT", key="certificates/", times=None, skip=2)
+    run = world.run(participants=PARTICIPANT)
+    assert (run.tally.counts["archived"], run.tally.is_green) == (1, False)
+    (report,) = [world.bucket.document(key) for key in world.bucket.keys_below("runs/") if run.run_id in key]
+    assert any("may not write it anew" in line.get("error", "") for line in report["outcomes"])
+    assert len(world.bucket.records(DIPLOMA)) == 1
+    proxy.on_request = None
+    proxy.clear()
+    assert world.command("rebuild-index").returncode == 0
+    assert world.run().tally.is_green

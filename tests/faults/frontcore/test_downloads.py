@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from diploma_archive.frontcore import download, transport
+from diploma_archive.frontcore import clients, download, transport
 from diploma_archive.model.outcome import Outcome
 from diploma_archive.sandbox import LocalS3, Sandbox
 from diploma_archive.sandbox import answer_faults as faults
@@ -67,7 +67,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Deadlines of a second in place of minutes, for the test only: the checks after it are patient."""
     with monkeypatch.context() as patch:
-        patch.setattr(transport, "READ_SECONDS", 0.5)
+        patch.setattr(clients, "READ_SECONDS", 0.5)
         patch.setattr(transport, "DOWNLOAD_DEADLINE_SECONDS", 2.0)
         patch.setattr(download, "GRACE_SECONDS", 0.5)
         patch.setattr(download, "SLOWEST_BYTES_PER_SECOND", 50)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from diploma_archive.frontcore import transport
+from diploma_archive.frontcore import clients
 from diploma_archive.sandbox import answer_faults as faults
 from diploma_archive.sandbox.fault_script import Exchange, Reworked
 from tests.support.world import World
@@ -102,7 +102,7 @@ def elsewhere() -> Iterator[Elsewhere]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     # A connection that is made to a listener which never answers is to show soon.
-    monkeypatch.setattr(transport, "READ_SECONDS", 3.0)
+    monkeypatch.setattr(clients, "READ_SECONDS", 3.0)
 
 
 def test_the_listener_would_see_a_connection(elsewhere: Elsewhere) -> None:

@@ -16,7 +16,7 @@ import pytest
 from starlette.responses import Response
 
 from diploma_archive.errors import Kind, SourceError
-from diploma_archive.frontcore import transport
+from diploma_archive.frontcore import clients, transport
 from diploma_archive.listing.selection import Scope
 from diploma_archive.sandbox import Sandbox
 from diploma_archive.sandbox import answer_faults as faults
@@ -93,7 +93,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Deadlines of a second in place of minutes, for the test only: the checks after it are patient."""
     with monkeypatch.context() as patch:
-        patch.setattr(transport, "READ_SECONDS", 0.4)
+        patch.setattr(clients, "READ_SECONDS", 0.4)
         patch.setattr(transport, "ANSWER_DEADLINE_SECONDS", 1.0)
         yield
 

@@ -17,7 +17,7 @@ from botocore.retries.standard import ExponentialBackoff
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.listing.selection import Scope
 from diploma_archive.sandbox import Sandbox
-from diploma_archive.store import store
+from diploma_archive.store import tries
 from tests.support.s3_proxy import Answer, DropChecksum, FlipAnswer, FlipBytes, FlipStored, S3Proxy
 from tests.support.s3_wire import Incoming, Outgoing, WireServer
 from tests.support.world import World
@@ -40,7 +40,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def _no_waiting_in_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.005)  # mode "standard"
     monkeypatch.setattr(retryhandler, "delay_exponential", lambda *_, **__: 0.005)  # mode "legacy"
-    monkeypatch.setattr(store, "CONFLICT_TRIES", 3)
+    monkeypatch.setattr(tries, "CONFLICT_TRIES", 3)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,10 @@ def test_the_environment_names_a_proxy_in_both_cases(monkeypatch: pytest.MonkeyP
         ("api.frontcore.com:8443", URL, False),
         ("core.com", URL, False),
         ("other.test", URL, False),
+        ("localhost,*", URL, True),
+        ("localhost api.frontcore.com", URL, True),
+        ("api.frontcore.com.", URL, True),
+        ("10.0.0.0/8:8443", "https://10.1.2.3/", False),
         ("", URL, False),
         ("10.0.0.0/8", "https://10.1.2.3/", True),
         ("10.0.0.0/8", "https://11.1.2.3/", False),
@@ -108,6 +112,8 @@ def test_frontcores_own_proxy_counts_instead(monkeypatch: pytest.MonkeyPatch) ->
     assert (found.address, found.setting) == ("own.test:2", "FRONTCORE_PROXY")
     monkeypatch.delenv("NO_PROXY")
     assert proxy_for(URL, "None") is None
+    monkeypatch.setenv("HTTPS_PROXY", "none")
+    assert proxy_for(URL) is None
     assert proxy_for("http://127.0.0.1/v2", "http://own.test:2") is None
 
 
