@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from diploma_archive.sandbox import Sandbox
 from tests.s3_servers.servers import NOT_HERE, SERVERS, CannotStartError, Running, start
+from tests.support.paths import ROOT
 from tests.support.world import PREFIX, Bucket, World
 
 SECRET = "a-suppression-key-of-enough-characters"
@@ -39,7 +40,7 @@ class Column:
 
     name: str
     steps: dict[str, str] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)  # keys, with the hash of each PDF
 
     @property
     def is_good(self) -> bool:
@@ -218,6 +219,29 @@ class Trial:
             found[name] = hashlib.sha256(body).hexdigest()
         return found
 
+    def contract_suite(self) -> str:
+        """What the store is held to, against this server behind the proxy that injects faults; in plain buckets."""
+        if self.versioned:
+            return "- once"
+        known = {**os.environ, "S3_CONTRACT_SERVER": json.dumps(self.running.environment)}
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-p",
+            "no:cacheprovider",
+            "tests/contract/store",
+        ]
+        done = subprocess.run(command, env=known, cwd=ROOT, capture_output=True, text=True, check=False)
+        last = (done.stdout.strip().splitlines() or ["nothing said"])[-1]
+        (Path(tempfile.gettempdir()) / f"contract-{self.running.name.split()[0]}.log").write_text(done.stdout)
+        if done.returncode:
+            raise StepError(f"contract suite: {last}")
+        return f"ok: {last.partition(' in ')[0]}"
+
 
 STEPS: dict[str, Callable[[Trial], str]] = {
     "main job twice": Trial.first_run,
@@ -230,6 +254,7 @@ STEPS: dict[str, Callable[[Trial], str]] = {
     "kill -9 and resume": Trial.kill_and_resume,
     "two runs at once": Trial.two_at_once,
     "erase": Trial.erase,
+    "contract suite": Trial.contract_suite,
 }
 
 
@@ -249,7 +274,7 @@ def tried(running: Running, *, versioned: bool) -> Column:
                 column.steps[name] = f"NO: {error}"
             print(f"  {column.name}: {name}: {column.steps[name]}", flush=True)
         with suppress(BotoCoreError, ClientError):
-            column.keys = sorted(trial.normalised())
+            column.held = trial.normalised()
     return column
 
 
@@ -274,9 +299,11 @@ def main(names: list[str]) -> int:
                 continue
             columns += [tried(running, versioned=versioned) for versioned in (False, True)]
     print(table(columns, missing | NOT_HERE))
-    different = [column.name for column in columns[1:] if column.keys != columns[0].keys and column.keys]
+    different = [column.name for column in columns[1:] if column.held and column.held != columns[0].held]
     if different:
-        print(f"Other keys than on {columns[0].name}: {', '.join(different)}.")
+        print(f"Other keys or bytes than on {columns[0].name}: {', '.join(different)}.")
+    elif len(columns) > 1:
+        print(f"The same {len(columns[0].held)} keys and PDFs on each, run ids, dates and probes aside.")
     return 0 if all(column.is_good for column in columns) and not different else 1
 
 

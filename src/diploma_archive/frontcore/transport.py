@@ -31,7 +31,7 @@ T = TypeVar("T")
 ANSWER_DEADLINE_SECONDS = 60.0  # a whole JSON answer, from when the request went out
 DOWNLOAD_DEADLINE_SECONDS = 120.0  # a whole PDF, from when the request went out
 FIRST_ANSWER_SECONDS = 8.0  # until FrontCore has answered once, a wrong address must show within ten seconds
-FINAL = (Cause.UNTRUSTED, Cause.PROXY_LOGIN, Cause.PROXY_REFUSES)  # what no waiting puts right
+FINAL = (Cause.UNTRUSTED, Cause.NO_TLS, Cause.PROXY_LOGIN, Cause.PROXY_REFUSES)  # what no waiting puts right
 
 # Extensions of a request, both monotonic: when it went out, and from when on it would be of no use.
 SENT_AT, USELESS_FROM = "diploma_archive.sent_at", "diploma_archive.useless_from"

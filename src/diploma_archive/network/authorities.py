@@ -10,11 +10,10 @@ import functools
 import http.client
 import os
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 import certifi
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.network.proxies import Proxy
@@ -73,6 +72,8 @@ def issuer_of(host: str, port: int, proxy: Proxy | None) -> str | None:
 
     Blocks for a few seconds at most. Nothing but the handshake is sent.
     """
+    from cryptography import x509  # noqa: PLC0415  some megabytes, for whoever never needs it
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if proxy is not None and proxy.scheme != "http":
@@ -84,17 +85,15 @@ def issuer_of(host: str, port: int, proxy: Proxy | None) -> str | None:
             connection.set_tunnel(host, port, proxy.secret_headers)
         connection.connect()
         shown = connection.sock.getpeercert(binary_form=True) if isinstance(connection.sock, ssl.SSLSocket) else None
-        return _name(x509.load_der_x509_certificate(shown).issuer) if shown else None
+        issuer = x509.load_der_x509_certificate(shown).issuer if shown else ()
+        names = {part.rfc4514_attribute_name: str(part.value) for part in issuer}
+        return _first_text(names.get(kind, "") for kind in ("CN", "O", "OU"))
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()
 
 
-def _name(issuer: x509.Name) -> str | None:
-    for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME):
-        for found in issuer.get_attributes_for_oid(kind):
-            text = "".join(sign for sign in str(found.value) if sign.isprintable())[:MOST_CHARACTERS].strip()
-            if text:
-                return text
-    return None
+def _first_text(texts: Iterable[str]) -> str | None:
+    plain = ("".join(filter(str.isprintable, text))[:MOST_CHARACTERS].strip() for text in texts)
+    return next(filter(None, plain), None)

@@ -59,7 +59,7 @@ class PdfChecker:
         if digest is None or user_id is None:
             return
         with self._of_numbers:  # never held for long: the event loop waits for it
-            if self._numbers.note(digest, user_id):
+            if self._numbers.note(digest, user_id) and self._process is not None:  # a new one is told all of them
                 self._unsent.note(digest, user_id)
 
     def check(self, file: BinaryIO, *, holder: Holder = NOBODY, whole: bool = False, media_type: str = "") -> Whole:

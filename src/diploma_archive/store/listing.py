@@ -148,6 +148,8 @@ def _answer(ask: Ask, problem: Callable[[Page], str | None], where: Mapping[str,
             page = ask(**where)
         except ResponseParserError:
             found = _NO_LISTING
+        except (KeyError, AttributeError, TypeError):  # botocore decodes keys that are not there
+            found = "a row lacks its key"
         else:
             found = problem(page)
             if found is None:

@@ -1,4 +1,4 @@
-"""Two S3 servers that the store must work with, each behind the fault-injecting proxy.
+"""Two S3 servers that the store must work with, each behind the fault-injecting proxy; or one that a caller started.
 
 Rule: one test, every server. Where a promise cannot hold on a server that ignores conditions, the test says what must
 hold there instead; nothing is skipped silently.
@@ -6,6 +6,8 @@ hold there instead; nothing is skipped silently.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
@@ -28,12 +31,57 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
+GIVEN = "S3_CONTRACT_SERVER"  # the settings of a server that runs already, as JSON: then it alone is asked
+
+
+class GivenS3:
+    """An S3 server that somebody else started."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        self._settings = settings
+        self.endpoint_url = settings["AWS_ENDPOINT_URL_S3"]
+
+    def environment(self) -> dict[str, str]:
+        """Return what lets boto3 find it."""
+        return self._settings
+
+    def create_bucket(self, name: str) -> None:
+        """Make a bucket."""
+        Bucket(self._settings, name, PREFIX).client.create_bucket(Bucket=name)
+
+    def tried(self) -> Backend:
+        """Return what may be expected of it, by trying."""
+        name = f"archive-{uuid4().hex[:12]}"
+        self.create_bucket(name)
+        client = Bucket(self._settings, name, PREFIX).client
+        client.put_object(Bucket=name, Key="k", Body=b"1", IfNoneMatch="*", ChecksumAlgorithm="SHA256")
+        head = client.head_object(Bucket=name, Key="k", ChecksumMode="ENABLED")
+
+        def refuses(**settings: str) -> bool:
+            other = Bucket({**self._settings, **settings}, name, PREFIX).client
+            condition = {} if settings else {"IfNoneMatch": "*"}
+            try:
+                other.put_object(Bucket=name, Key="k", Body=b"2", **condition)
+            except ClientError:
+                return True
+            return False
+
+        return Backend(
+            self,
+            honours_conditions=refuses(),
+            keeps_checksums="ChecksumSHA256" in head,
+            checks_signatures=refuses(AWS_SECRET_ACCESS_KEY="wrong"),
+        )
+
+
 @dataclass(frozen=True)
 class Backend:
     """An S3 server, and what may be expected of it."""
 
-    server: LocalS3 | RcloneS3
+    server: LocalS3 | RcloneS3 | GivenS3
     honours_conditions: bool  # and refuses bytes that are not those of their checksum
+    keeps_checksums: bool = True
+    checks_signatures: bool = False
 
     @property
     def look_first(self) -> bool:
@@ -48,12 +96,21 @@ def rclone() -> Iterator[RcloneS3]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["strict", "rclone"])
+@pytest.fixture(scope="session", params=["given"] if GIVEN in os.environ else ["strict", "rclone"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """The moto server, as strict as a real S3 behind the proxy, and one that ignores conditions."""
+    if request.param == "given":
+        return GivenS3(json.loads(os.environ[GIVEN])).tried()
     if request.param == "strict":
         return Backend(request.getfixturevalue("s3"), honours_conditions=True)
     return Backend(request.getfixturevalue("rclone"), honours_conditions=False)
+
+
+@pytest.fixture
+def unsigned(backend: Backend) -> None:
+    """A server that takes what the proxy changed on the way."""
+    if backend.checks_signatures:
+        pytest.skip("the server checks signatures: what is changed on the way never gets to it")
 
 
 @pytest.fixture(scope="session")

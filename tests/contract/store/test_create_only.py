@@ -43,6 +43,7 @@ def test_a_probe_that_may_not_be_removed_is_used_again(
         assert puts(proxy) == 4
 
 
+@pytest.mark.usefixtures("unsigned")
 def test_an_ignored_condition_is_believed_after_two_tries(store: Store, proxy: S3Proxy, backend: Backend) -> None:
     """A success on what was seen there before, twice, is what "ignored" means."""
     if backend.honours_conditions:

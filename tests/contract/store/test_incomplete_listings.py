@@ -41,7 +41,7 @@ def first_of_them(body: bytes) -> bytes:
 
 def foreign(body: bytes) -> bytes:
     """A row is of another archive."""
-    return body.replace(b"<Key>acme/prod/", b"<Key>acme/other/", 1)
+    return re.sub(rb"<Key>acme(/|%2F)prod", rb"<Key>acme\1other", body, count=1)
 
 
 NO_LISTINGS: dict[str, Change] = {
