@@ -49,7 +49,7 @@ def bucket_checks(
         yield from_error("S3 settings", error)
         return
     try:
-        yield _endpoint(client.meta.endpoint_url)
+        yield _endpoint(client)
         headers: dict[str, str] = {}
         impatient.meta.events.register(
             "after-call.s3", lambda http_response, **_: headers.update(http_response.headers)
@@ -75,12 +75,14 @@ def bucket_checks(
         client.close()
 
 
-def _endpoint(url: str) -> Check:
-    parts = urlsplit(url)
+def _endpoint(client: S3Client) -> Check:
+    parts = urlsplit(client.meta.endpoint_url)
+    by_path = (getattr(client.meta.config, "s3", None) or {}).get("addressing_style") == "path"
+    style = "the bucket in the path" if by_path else "the bucket in the host's name"
     if parts.scheme == "https":
-        return ok("S3 endpoint", parts.hostname or "")
+        return ok("S3 endpoint", f"{parts.hostname}, {style}")
     if parts.hostname in LOOPBACK_HOSTS:
-        return ok("S3 endpoint", "this machine, without TLS")
+        return ok("S3 endpoint", f"this machine, without TLS, {style}")
     fix = "Use an endpoint that begins with https:// (AWS_ENDPOINT_URL_S3)"
     return warning("S3 endpoint", f"{parts.hostname} without TLS: diplomas would travel in the clear", fix)
 

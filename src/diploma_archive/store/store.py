@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from diploma_archive.errors import IntegrityError, StoreError, TooLargeError
+from diploma_archive.errors import IntegrityError, Kind, StoreError, TooLargeError
 from diploma_archive.model.keys import CERTIFICATES, CHECKPOINTS, CURSORS, PROBES
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.size_limits import is_too_large, size_limit
@@ -68,7 +68,12 @@ class Store(Reader):
             StoreError: S3 refused or failed.
         """
         with self._translated():
-            found = try_create_only(ProbeObject(self._client, self._bucket, self._root + RUN_PROBE))
+            try:
+                found = try_create_only(ProbeObject(self._client, self._bucket, self._root + RUN_PROBE))
+            except ClientError as error:
+                if error_code(error) in TOO_LONG_CODES:  # a short key as keys go here: no diploma's would fit
+                    raise self._too_long(RUN_PROBE, Kind.FATAL) from None
+                raise
         self._sends_condition = found.is_sent
         if not found.is_sent:
             self._fast_path = None
@@ -191,14 +196,18 @@ class Store(Reader):
             return self._client.put_object(Bucket=self._bucket, Key=self._root + key, **lock, **arguments)
         except ClientError as error:
             if error_code(error) in TOO_LONG_CODES:
-                raise StoreError(
-                    f"a key of {len((self._root + key).encode())} bytes is longer than this S3 server takes",
-                    fix="Use a shorter ARCHIVE_PREFIX or another server; diploma-archive doctor tries the longest key",
-                ) from None
+                raise self._too_long(key) from None
             refusal = self._lock.refusal(error) if self._lock and lock else None
             if refusal is not None:
                 raise refusal from None
             raise
+
+    def _too_long(self, key: str, kind: Kind | None = None) -> StoreError:
+        return StoreError(
+            f"a key of {len((self._root + key).encode())} bytes is longer than this S3 server takes",
+            fix="Use a shorter ARCHIVE_PREFIX or another server; diploma-archive doctor tries the longest key",
+            kind=kind,
+        )
 
     def _check_stored(self, key: str, payload: Payload, head: Head) -> None:
         if self._compare_with(head, key, payload) is not Created.SAME:

@@ -111,3 +111,12 @@ def test_an_entry_that_may_not_be_written_anew_is_not_green(world: World, proxy:
     proxy.clear()
     assert world.command("rebuild-index").returncode == 0
     assert world.run().tally.is_green
+
+
+def test_names_that_are_too_long_stop_the_first_write(world: World, proxy: S3Proxy) -> None:
+    """A server that does not even take a short key of this archive: one sentence with what to set, and no downloads."""
+    proxy.fault(Answer(400, "KeyTooLongError"), method="PUT", times=None)
+    done = world.command("sync", "--all", **proxy.environment(world.s3_environment))
+    assert done.returncode == 3
+    assert "is longer than this S3 server takes. Use a shorter ARCHIVE_PREFIX" in " ".join(done.stderr.split())
+    assert world.bucket.keys_below() == []
