@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e scale-test shards s3-servers s3-matrix bench lint docs lock wheel clean
+.PHONY: help install demo ui test custody e2e crashes scale-test shards s3-servers s3-matrix bench lint docs lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo: $(STAMP) ## Archive a small school on this machine, three runs, checked (K
 ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl-C stops it
 	@$(BIN)/python -m deployments.local.ui
 
-test: $(STAMP) ## Run the tests: rules, real servers, faults, rate, Prefect (under ten minutes on two cores)
+test: $(STAMP) ## Run the tests: rules, real servers, faults, rate, Prefect (twenty minutes on two cores)
 	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/property tests/contract tests/faults tests/compat
 	@# What measures a rate or starts a Prefect server has the machine for itself.
 	$(BIN)/python -m pytest tests/rate tests/orchestration
@@ -43,6 +43,9 @@ custody: $(STAMP) ## Run the tests of verify, find, export, erase and what else 
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e
+
+crashes: $(STAMP) ## Run the tests of runs that lose process, worker or Prefect server (five minutes)
+	$(BIN)/python -m pytest tests/scale/test_lost_processes.py
 
 scale-test: $(STAMP) ## Two accounts, three workers, PostgreSQL and Redis on this machine, one worker killed on the way
 	$(BIN)/python -m pytest -s tests/scale/test_two_accounts.py

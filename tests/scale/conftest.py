@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.operator import bucket, operator, stack
+from tests.support.operator import bucket, operator, sending, stack
 
-__all__ = ["bucket", "operator", "stack"]
+__all__ = ["bucket", "operator", "sending", "stack"]
