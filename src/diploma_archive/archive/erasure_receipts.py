@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from diploma_archive.errors import StoreError
-from diploma_archive.model.json_document import FORMAT, TOOL, Document, from_json, utc_text
+from diploma_archive.model.json_document import FORMAT, TOOL, Document, from_json, readable_or_empty, utc_text
 from diploma_archive.model.keys import ERASURES
 from diploma_archive.store.reader import Reader
 
@@ -131,6 +131,19 @@ def _unfinished(document: Document) -> Receipt | None:
         left_records=_texts(left.get("records")),
         left_others=_texts(left.get("others")),
     )
+
+
+def erased_records(reader: Reader) -> frozenset[str]:
+    """Return the hashes of the keys of all records that the receipts of an archive say are gone.
+
+    Raises:
+        StoreError: S3 refused or failed.
+    """
+    found: frozenset[str] = frozenset()
+    for row in reader.list(ERASURES):
+        stored = reader.get(row.key)
+        found |= _texts(readable_or_empty(stored.body).get("records")) if stored else frozenset()
+    return found
 
 
 def _texts(value: object) -> frozenset[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable, Iterable
 
 from pydantic import SecretStr
 
@@ -28,7 +29,23 @@ def read_suppressions(reader: Reader, key: SecretStr | None) -> Suppressions:
         StoreError: there are marks, but no key, or another key than they were made with, or one is damaged; fatal.
             Or S3 refused or failed.
     """
-    found = [found for row in reader.list(SUPPRESSED) if (found := _MARK_KEY.fullmatch(row.key))]
+
+    def read(mark: str) -> bytes | None:
+        stored = reader.get(mark)
+        return None if stored is None else stored.body
+
+    return suppressions_of((row.key for row in reader.list(SUPPRESSED)), read, key)
+
+
+def suppressions_of(
+    mark_keys: Iterable[str], read: Callable[[str], bytes | None], key: SecretStr | None
+) -> Suppressions:
+    """Likewise of marks that lie anywhere, such as in an export.
+
+    Raises:
+        StoreError: as `read_suppressions`.
+    """
+    found = [found for one in mark_keys if (found := _MARK_KEY.fullmatch(one))]
     if not found:
         return Suppressions(MarkMaker(key) if key else None)
     if key is None:
@@ -38,7 +55,7 @@ def read_suppressions(reader: Reader, key: SecretStr | None) -> Suppressions:
             kind=Kind.FATAL,
         )
     maker = MarkMaker(key)
-    for known in in_parallel(lambda mark: _check_value(reader, mark), [each[0] for each in found], READERS):
+    for known in in_parallel(lambda mark: _check_value(read(mark), mark), [each[0] for each in found], READERS):
         if not hmac.compare_digest(known.encode(), maker.key_check.encode()):
             raise StoreError(
                 "ARCHIVE_SUPPRESSION_KEY is not the key that persons were erased from this archive with",
@@ -48,9 +65,8 @@ def read_suppressions(reader: Reader, key: SecretStr | None) -> Suppressions:
     return Suppressions(maker, frozenset(each[1] for each in found))
 
 
-def _check_value(reader: Reader, key: str) -> str:
-    stored = reader.get(key)
-    document = {} if stored is None else _readable(stored.body, key)
+def _check_value(body: bytes | None, key: str) -> str:
+    document = {} if body is None else _readable(body, key)
     return str(document.get("key_check"))
 
 

@@ -16,6 +16,7 @@ from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, report
 from diploma_archive.export.restore import Restored, restore
 from diploma_archive.model.plain_text import without_controls
 from diploma_archive.settings.loading import load_archive_settings
+from diploma_archive.settings.sources import given
 
 
 @app.command("restore")
@@ -27,7 +28,15 @@ def restore_command(
     with reporting(as_json):
         where, access = load_archive_settings()
         with open_target(where, access) as store:
-            done = restore(source, store, prefix=where.prefix, workers=where.concurrency, tell=Teller())
+            done = restore(
+                source,
+                store,
+                prefix=where.prefix,
+                account=given().get("FRONTCORE_ACCOUNT"),
+                suppression_key=where.suppression_key,
+                workers=where.concurrency,
+                tell=Teller(),
+            )
         if as_json:
             print_result(json.dumps(_document(done)))
         else:
@@ -43,6 +52,10 @@ def _print(done: Restored) -> None:
         sys.stderr.write(f"{done.not_in_the_export} objects are not in the export (see its not-exported.csv)\n")
     if done.is_part:
         sys.stderr.write("the export holds chosen diplomas only, not the whole archive\n")
+    if done.suppressed:
+        sys.stderr.write(f"{done.suppressed} diplomas of persons who were erased stay out\n")
+    if done.further:
+        sys.stderr.write(f"the target holds {done.further} more objects of this archive, which are not in the export\n")
     there = f", {done.already_there} were there already" if done.already_there else ""
     problems = f", {done.not_restored} not restored" if done.not_restored else ""
     print_result(f"{done.created} objects restored, {done.bytes} bytes{there}{problems}")
@@ -57,5 +70,7 @@ def _document(done: Restored) -> dict[str, Any]:
         "bytes": done.bytes,
         "not_in_the_export": done.not_in_the_export,
         "is_part": done.is_part,
+        "suppressed": done.suppressed,
+        "further": done.further,
         "not_restored": [{"key": key, "reason": reason} for key, reason in done.named],
     }

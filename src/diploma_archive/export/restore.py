@@ -10,16 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diploma_archive.errors import Kind, StoreError
+from pydantic import SecretStr
+
+from diploma_archive.errors import Kind, SettingsError, StoreError
 from diploma_archive.export.export_folder import plain_disk_errors
 from diploma_archive.export.export_ledger import Copy
 from diploma_archive.export.export_on_disk import Source
 from diploma_archive.export.failure_limit import FailureLimit
+from diploma_archive.export.left_out import LeftOut
 from diploma_archive.model import keys
+from diploma_archive.model.json_document import readable_or_empty
+from diploma_archive.model.key_kinds import kind_of
 from diploma_archive.model.payload import Payload
+from diploma_archive.store.listing import in_order
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 
+_EVIDENCE = (keys.DIPLOMAS, keys.QUARANTINE, keys.RUNS, keys.ERASURES, keys.SUPPRESSED)
 MAX_NAMED = 10_000  # keys that are kept in memory and in `--json`
 
 _STAGES: tuple[Callable[[str], bool], ...] = (
@@ -43,6 +50,8 @@ class Restored:
     named: list[tuple[str, str]] = field(default_factory=list)  # what differs or failed, as key and reason
     not_in_the_export: int = 0  # objects that the export could not read from the archive
     is_part: bool = False  # the export holds chosen diplomas, not the whole archive
+    suppressed: int = 0  # diplomas of persons who were erased; they stay out
+    further: int = 0  # objects of this archive that the target holds beside those of the export
 
     @property
     def objects(self) -> int:
@@ -79,17 +88,29 @@ class Restored:
         return not (self.not_restored or self.not_in_the_export)
 
 
-def restore(source: Path, store: Store, *, prefix: str, workers: int, tell: Callable[[int], None]) -> Restored:
+def restore(
+    source: Path,
+    store: Store,
+    *,
+    prefix: str,
+    account: str | None = None,
+    suppression_key: SecretStr | None = None,
+    workers: int,
+    tell: Callable[[int], None],
+) -> Restored:
     """Bring an export into a bucket; what is there already with the same bytes is left as it is.
 
     Args:
-        store: the target: empty below its prefix, or half restored from the same export.
+        store: the target: empty below its prefix, or this archive, such as half restored from the same export.
         prefix: of the target, for the length of its keys.
+        account: whose archive the export must be, or None where that is not known.
+        suppression_key: needed where target or export have marks of persons who were erased.
         tell: is told how many objects are done.
 
     Raises:
-        SettingsError: the folder is no export.
-        StoreError: the target holds another archive or other things, or S3 is out of reach.
+        SettingsError: the folder is no export, or that of another account.
+        StoreError: the target holds another archive, other things or other bytes, nobody can tell who must not come
+            back, or S3 is out of reach.
         DiplomaArchiveError: the export was altered or is not complete; nothing was written then.
     """
     with plain_disk_errors(source):
@@ -99,6 +120,10 @@ def restore(source: Path, store: Store, *, prefix: str, workers: int, tell: Call
             not_in_the_export=int(export.purpose.get("problems") or 0),
             is_part=export.purpose.get("everything") is not True,
         )
+        _check_account(export.identity, account)
+        _look_at(store, export, done, workers)
+        left_out = LeftOut(export, store, suppression_key)
+        done.suppressed = left_out.diplomas
         _claim(store, export.identity, done)
 
         failure_limit = FailureLimit()
@@ -107,7 +132,8 @@ def restore(source: Path, store: Store, *, prefix: str, workers: int, tell: Call
             return copy, _put(store, export, copy, failure_limit)
 
         for stage in _STAGES:
-            chosen = (copy for copy in export.objects() if copy.key != keys.IDENTITY_KEY and stage(copy.key))
+            wanted = (copy for copy in export.objects() if copy.key not in left_out)
+            chosen = (copy for copy in wanted if copy.key != keys.IDENTITY_KEY and stage(copy.key))
             for outcome in in_parallel(put, chosen, workers):
                 done.add(*outcome)
                 tell(done.objects)
@@ -115,6 +141,63 @@ def restore(source: Path, store: Store, *, prefix: str, workers: int, tell: Call
             done.add(*put(copy))
             tell(done.objects)
         return done
+
+
+def _check_account(identity: bytes, account: str | None) -> None:
+    whose = readable_or_empty(identity).get("account")
+    if account is not None and whose != account:
+        raise SettingsError(
+            f"the export is the archive of the account {whose}, and FRONTCORE_ACCOUNT is {account}",
+            fix="Set FRONTCORE_ACCOUNT to the account of the export, or leave it out",
+        )
+
+
+def _look_at(store: Store, export: Source, done: Restored, workers: int) -> None:
+    """See that an archive in the target has nothing that is nobody's, and no other evidence than the export.
+
+    Raises:
+        StoreError: it has; fatal, before anything is written.
+    """
+    if store.get(keys.IDENTITY_KEY) is None:
+        return  # `_claim` asks whether the place is empty
+    ours, strangers, shared = _Merge(export), 0, list[Copy]()
+    for row in in_order(store.list("")):
+        copy = ours.find(row.key)
+        if copy is not None:
+            shared += [copy] if copy.key.startswith(_EVIDENCE) else []
+        elif kind_of(row.key) is None and row.key:
+            strangers += 1
+        elif not row.key.startswith(keys.NO_PART):
+            done.further += 1
+
+    def differs(copy: Copy) -> bool:
+        with export.body(copy) as payload:
+            return store.compare(copy.key, payload) is Created.OTHER
+
+    others = sum(in_parallel(differs, shared, workers))
+    if strangers or others:
+        what = (
+            f"{strangers} objects that are no part of an archive" if strangers else f"{others} objects with other bytes"
+        )
+        raise StoreError(
+            f"the target holds {what}",
+            fix="Set ARCHIVE_BUCKET or ARCHIVE_PREFIX to an empty place; diploma-archive verify names what is wrong",
+            kind=Kind.FATAL,
+        )
+
+
+class _Merge:
+    """The objects of an export beside those of a LIST; both come in the order of their keys."""
+
+    def __init__(self, export: Source) -> None:
+        self._copies = export.objects()
+        self._next = next(self._copies, None)
+
+    def find(self, key: str) -> Copy | None:
+        """Return the object of this key, or None; keys are asked for in their order."""
+        while self._next is not None and self._next.key < key:
+            self._next = next(self._copies, None)
+        return self._next if self._next is not None and self._next.key == key else None
 
 
 def _claim(store: Store, identity: bytes, done: Restored) -> None:

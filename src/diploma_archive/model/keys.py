@@ -200,6 +200,11 @@ def receipt_key(erased_at: datetime, receipt_id: str) -> str:
     return f"{ERASURES}{erased_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{receipt_id}.json"
 
 
+def key_hash(key: str) -> str:
+    """Return how a receipt names a key: SHA-256 (hex) of the key relative to the prefix."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def run_report_key(started_at: datetime, run_id: str) -> str:
     """Return the key of a run report, below the day the run started (UTC)."""
     utc = started_at.astimezone(UTC)

@@ -22,13 +22,14 @@ from diploma_archive.model.keys import (
     CHECKPOINTS,
     certificate_segment,
     is_unidentified,
+    key_hash,
     receipt_key,
     suppression_mark_key,
 )
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.suppression_mark import MarkMaker, Whom
 from diploma_archive.protection.erasure_proof import still_there
-from diploma_archive.protection.objects_to_erase import ObjectsToErase, find_objects_to_erase, key_hash
+from diploma_archive.protection.objects_to_erase import ObjectsToErase, find_objects_to_erase
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.store import JSON_TYPE
 from diploma_archive.store.versions import Eraser, Kept, Version

@@ -5,7 +5,6 @@ Rule: all versions of all records are read, also of those that are gone from sig
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
-from diploma_archive.model.keys import CERTIFICATES, DIPLOMAS, QUARANTINE, index_prefix, read_index_name
+from diploma_archive.model.keys import CERTIFICATES, DIPLOMAS, QUARANTINE, index_prefix, key_hash, read_index_name
 from diploma_archive.model.suppression_mark import Whom
 from diploma_archive.protection.erasure_proof import SeenKeys
 from diploma_archive.protection.ownership import (
@@ -73,11 +72,6 @@ class ObjectsToErase:
     def surely_theirs(self) -> set[int]:
         """Return the diplomas that were never anybody else's."""
         return self.diplomas - self.other_diplomas
-
-
-def key_hash(key: str) -> str:
-    """Return how a receipt names a key: SHA-256 (hex) of the key relative to the prefix."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def find_objects_to_erase(eraser: Eraser, whom: Whom, left: frozenset[str], workers: int) -> ObjectsToErase:

@@ -15,22 +15,11 @@ from diploma_archive.evidence.object_reading import Unread, read_text
 from diploma_archive.evidence.report_check import run_id_of
 from diploma_archive.model.cursor import read_cursor
 from diploma_archive.model.json_document import FORMAT, Document, from_json
-from diploma_archive.model.keys import (
-    CHECKPOINTS,
-    CURSOR_KEY,
-    DOCTOR,
-    ERASURES,
-    IDENTITY_KEY,
-    PROBES,
-    SUPPRESSED,
-    cursor_number,
-)
+from diploma_archive.model.key_kinds import KeyKind, kind_of
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 from diploma_archive.verify.sampling import Choice
 
-_KNOWN_KEYS = ("", IDENTITY_KEY)  # "" is the folder itself, which the console of S3 makes an object of
-_KNOWN_FOLDERS = (SUPPRESSED, DOCTOR, CHECKPOINTS, PROBES)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,17 +39,16 @@ class OtherObjects:
 
     def add(self, row: Listed) -> None:
         """Sort one row."""
+        kind, is_covered = kind_of(row.key), self._choice.covers_key(row.key)
         if run_id_of(row.key):
             self.reports.append(row.key)
-        elif row.key == CURSOR_KEY or cursor_number(row.key) is not None:
+        elif kind is KeyKind.CURSOR:
             self._cursors.append(row)
-        elif row.key.startswith(ERASURES):
+        elif kind is KeyKind.RECEIPT:
             self._receipts.append(row)
-        elif not self._choice.covers_key(row.key):
-            return
-        elif row.key not in _KNOWN_KEYS and not row.key.startswith(_KNOWN_FOLDERS) and row.modified <= self._since:
-            self._unknown.append(row.key)
-        self.checked += self._choice.covers_key(row.key)
+        elif kind is None and row.key and is_covered and row.modified <= self._since:
+            self._unknown.append(row.key)  # "" is the folder itself, which the console of S3 makes an object of
+        self.checked += is_covered
 
     def receipts(self) -> Iterator[list[str]]:
         """Yield what each receipt says is gone: the SHA-256 of the keys of records.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from diploma_archive.sandbox import LocalS3
+from tests.support.erasing import SUPPRESSION_KEY, erase
 from tests.support.exports import bucket, export_here, last_json
 from tests.support.s3_proxy import Answer, S3Proxy, StripCondition
 from tests.support.world import Bucket, World, new_bucket
@@ -134,6 +135,71 @@ def test_other_bytes_in_the_target_are_named_and_left_alone(world: World, bag: P
     code, answer, _ = restore(world, bag, target)
     assert (code, answer["differing"], [row["key"] for row in answer["not_restored"]]) == (1, 1, [entry])
     assert target.body(entry) == b"{}"
+
+
+@pytest.mark.parametrize("content", ["a stranger", "a stranger's name", "other evidence"])
+def test_an_archive_with_strangers_in_it_is_refused(world: World, bag: Path, target: Bucket, content: str) -> None:
+    """The same `archive.json` is not enough: what is nobody's, or other evidence, stops it before the first write."""
+    restore(world, bag, target)
+    (pdf, *_) = [key for key in target.keys_below("diplomas/") if key.endswith(".pdf")]
+    where = {"a stranger": "photos/1.jpg", "a stranger's name": "suppressed/somebody.json", "other evidence": pdf}
+    target.put(where[content], b"x")
+    before = held(target)
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert held(target) == before
+
+
+def test_what_came_later_is_counted_and_stays(world: World, bag: Path, target: Bucket) -> None:
+    """A live archive that went on since the export is no stranger."""
+    restore(world, bag, target)
+    world.sandbox.reissue(500001, "2026-01-01 10:00:00", passed_note="later")
+    run = world.command("sync", "--all", ARCHIVE_BUCKET=target.name, ARCHIVE_PREFIX=target.prefix)
+    assert run.returncode == 0
+    before = held(target)
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["created"], answer["suppressed"]) == (0, 0, 0)
+    assert answer["further"] >= 3
+    assert held(target) == before
+
+
+def test_the_archive_of_another_account_is_refused(world: World, bag: Path, target: Bucket) -> None:
+    """`FRONTCORE_ACCOUNT`, where set, is whose archive it must be."""
+    code, answer, _ = restore(world, bag, target, FRONTCORE_ACCOUNT="north")
+    assert (code, answer["kind"]) == (2, "usage")
+    assert "north" in answer["error"]
+    assert held(target) == {}
+    assert restore(world, bag, target, FRONTCORE_ACCOUNT="default")[0] == 0
+
+
+@pytest.mark.parametrize("whom", [("--user", "289252"), ("--certificate", "ABC123456")], ids=["person", "certificate"])
+def test_who_was_erased_does_not_come_back(world: World, bag: Path, whom: tuple[str, str]) -> None:
+    """A bag from before the erasure, restored over the live archive: they stay out, and are counted."""
+    code, _, said = erase(world, *whom, "--confirm")
+    assert code == 0, said
+    before = bucket(world)
+    live = world.bucket
+    code, answer, _ = restore(world, bag, live)
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert "ARCHIVE_SUPPRESSION_KEY" in answer["error"]
+    assert bucket(world) == before
+    code, answer, said = restore(world, bag, live, ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert (code, answer["created"]) == (0, 0), said
+    assert answer["suppressed"] >= 1
+    assert "erased stay out" not in said  # --json says it
+    assert bucket(world) == before
+
+
+def test_the_marks_of_the_bag_hold_in_an_empty_place(world: World, tmp_path: Path, target: Bucket) -> None:
+    """A bag whose archive had erased somebody asks for the key of its marks, and nobody else goes missing."""
+    world.counts()
+    assert erase(world, "--user", "289252", "--confirm")[0] == 0
+    export_here(world, tmp_path / "bag", everything=True)
+    assert restore(world, tmp_path / "bag", target)[0] == 3
+    assert held(target) == {}
+    code, answer, _ = restore(world, tmp_path / "bag", target, ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert (code, answer["suppressed"]) == (0, 0)
+    assert held(target) == bucket(world)
 
 
 @pytest.mark.parametrize("content", ["another archive", "other things"])
