@@ -133,6 +133,8 @@ def stranger_beside_a_diploma(world: World, one: Parts, _: Parts) -> dict[str, s
 
 def strangers_elsewhere(world: World, *_: Parts) -> dict[str, str]:
     keys = ["notes.txt", "diplomas/x.pdf", "certificates/c-X/y.json", "certificates/z.json", "runs/2026/x.json"]
+    keys += ["suppressed/somebody.json", "suppressed/a/b", "erasures/anything.json", "erasures/notes.txt"]
+    keys += ["doctor/notes.txt", "state/checkpoints/notes.txt", "state/probe/notes.txt"]
     keys += ["state/other.json", "quarantine/a", "other/deep/er", "diplomas/s-1/c-1/sub/file.pdf", "archive.json.bak"]
     for key in keys:
         world.bucket.put(key, b"")
