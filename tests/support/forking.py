@@ -23,7 +23,7 @@ from typing import Any
 
 import boto3
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600  # for a command that hangs, on a machine that is busy with something else
 
 
 class Forker:

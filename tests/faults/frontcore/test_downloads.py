@@ -64,7 +64,7 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Deadlines of a second in place of minutes, for the test only: the checks after it are patient."""
     with monkeypatch.context() as patch:
         patch.setattr(clients, "READ_SECONDS", 0.5)
