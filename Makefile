@@ -56,7 +56,7 @@ shards: $(STAMP) ## Run the tests of a backfill in shards on a real Prefect serv
 s3-servers: $(STAMP) ## Start the S3 servers that this machine can run without a container, until Ctrl-C
 	$(BIN)/python -m tests.s3_servers.serve
 
-s3-matrix: $(STAMP) ## The main job on each of those servers, as a table (half an hour; SERVERS="ceph swift" for some)
+s3-matrix: $(STAMP) ## The main job on each of those servers, as a table (an hour; SERVERS="ceph swift" for some)
 	$(BIN)/python -m tests.s3_servers.matrix $(SERVERS)
 
 bench: $(STAMP) ## Measure speed, requests and memory beside what one would write without this program

@@ -270,8 +270,8 @@ def tried(running: Running, *, versioned: bool) -> Column:
         for name, step in STEPS.items():
             try:
                 column.steps[name] = step(trial)
-            except (StepError, BotoCoreError, ClientError) as error:
-                column.steps[name] = f"NO: {error}"
+            except Exception as error:  # noqa: BLE001  whatever it is: the table says it, and the next step is tried
+                column.steps[name] = f"NO: {error}" if isinstance(error, StepError) else f"NO: {type(error).__name__}"
             print(f"  {column.name}: {name}: {column.steps[name]}", flush=True)
         with suppress(BotoCoreError, ClientError):
             column.held = trial.normalised()

@@ -26,8 +26,10 @@ cat >s3.json <<CONF
 {"identities": [{"name": "test", "credentials": [{"accessKey": "test", "secretKey": "testtest"}],
   "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 CONF
+# One volume a bucket at first, and slots for many: the contract suite makes some 600 buckets.
+printf '[master.volume_growth]\ncopy_1 = 1\n' >master.toml
 setsid venv/bin/weed server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir="$folder/data" -master.volumeSizeLimitMB=16 \
-  -volume.max=300 -master.port=$((port + 1)) -volume.port=$((port + 2)) -filer.port=$((port + 3)) \
+  -volume.max=2000 -master.port=$((port + 1)) -volume.port=$((port + 2)) -filer.port=$((port + 3)) \
   -s3 -s3.port="$port" -s3.config="$folder/s3.json" >log 2>&1 & echo $! >pid
 for _ in $(seq 180); do
   curl -s -o /dev/null "http://127.0.0.1:$port/" && { sleep 3; echo "http://127.0.0.1:$port"; exit 0; }
