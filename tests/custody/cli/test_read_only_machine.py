@@ -22,7 +22,12 @@ CAN_UNSHARE = bool(
     and os.getuid() == 0
     and shutil.which("unshare")
     and shutil.which("setpriv")
-    and subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode == 0  # noqa: S607
+    and subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"mount --make-rprivate / && mount -t tmpfs tmpfs {SCRATCH}"],  # noqa: S607
+        check=False,
+        capture_output=True,
+    ).returncode
+    == 0
 )
 COMMANDS = [
     ["doctor"],
