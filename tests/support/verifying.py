@@ -105,6 +105,9 @@ def edit_text(bucket: Bucket, key: str, old: bytes, new: bytes, *, with_checksum
         bucket.put(key, body.replace(old, new, 1))
 
 
+RECEIPT = "erasures/20260301T021500Z-0123456789abcdef.json"
+
+
 def put_receipt(bucket: Bucket, *records: str, complete: bool = True) -> None:
     """Write what `erase` leaves behind."""
     receipt = {
@@ -114,4 +117,4 @@ def put_receipt(bucket: Bucket, *records: str, complete: bool = True) -> None:
         "objects": 3 * len(records),
         "complete": complete,
     }
-    bucket.put("erasures/2026/03/receipt.json", json.dumps(receipt).encode())
+    bucket.put(RECEIPT, json.dumps(receipt).encode())

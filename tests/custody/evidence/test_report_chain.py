@@ -8,7 +8,7 @@ import re
 import pytest
 
 from diploma_archive.verify.sampling import one_certificate
-from tests.support.verifying import check, delete, edit_text, found, noted, parts_of, put_receipt
+from tests.support.verifying import RECEIPT, check, delete, edit_text, found, noted, parts_of, put_receipt
 from tests.support.world import World
 
 
@@ -202,7 +202,7 @@ def test_a_damaged_receipt_explains_nothing(archived: World, body: bytes) -> Non
     """What cannot be read as a receipt never hides a deletion."""
     one = parts_of(archived.bucket, 12345)
     delete(archived.bucket, one.record, one.file, one.index)
-    archived.bucket.put("erasures/x.json", body)
+    archived.bucket.put(RECEIPT, body)
     assert found(check(archived))[one.record] == "missing_diploma"
 
 
