@@ -21,6 +21,7 @@ from diploma_archive.settings.frontcore import FrontCoreSettings
 
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 30.0
+IDLE_SECONDS = 5.0  # httpx's own; servers close what is idle for longer, and httpcore would keep it
 
 
 class Ways:
@@ -86,7 +87,11 @@ async def open_clients(source: FrontCoreSettings, concurrency: int) -> AsyncIter
         made = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
         # httpx lets nobody choose how connections are made; httpcore does.
         made._pool = httpcore.AsyncConnectionPool(
-            tls, max_connections=concurrency + 2, max_keepalive_connections=concurrency + 2, **options
+            tls,
+            max_connections=concurrency + 2,
+            max_keepalive_connections=concurrency + 2,
+            keepalive_expiry=IDLE_SECONDS,
+            **options,
         )
         return made
 

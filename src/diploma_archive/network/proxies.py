@@ -10,7 +10,7 @@ import base64
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 from diploma_archive.errors import SettingsError
@@ -39,13 +39,6 @@ class Proxy:
     def url(self) -> str:
         """Return the address as a URL, without user name and password."""
         return f"{self.scheme}://{self.address}"
-
-    @property
-    def secret_url(self) -> str:
-        """Return the address as a URL with user name and password, for libraries that want them there."""
-        if self.user is None:
-            return self.url
-        return f"{self.scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{self.address}"
 
     @property
     def secret_headers(self) -> dict[str, str]:
