@@ -27,6 +27,13 @@ from tests.s3_servers.servers import NOT_HERE, SERVERS, CannotStartError, Runnin
 from tests.support.paths import ROOT
 from tests.support.world import PREFIX, Bucket, World
 
+# What a server does against the rule and README.md says: its tests fail, these and no others.
+KNOWN_FAILURES = {
+    "SeaweedFS": (
+        {f"test_listing.py::test_the_order_is_that_of_the_bytes[given-{way}]" for way in ("boto3", "fast_path")},
+        "lists `s-1/` before `s-1-2/`",
+    )
+}
 SECRET = "a-suppression-key-of-enough-characters"
 
 
@@ -45,7 +52,7 @@ class Column:
     @property
     def is_good(self) -> bool:
         """Return whether every step ended as it must."""
-        return all(result.startswith(("ok", "-")) for result in self.steps.values())
+        return all(result.startswith(("ok", "-", "known")) for result in self.steps.values())
 
 
 class Trial:
@@ -238,6 +245,14 @@ class Trial:
         done = subprocess.run(command, env=known, cwd=ROOT, capture_output=True, text=True, check=False)
         last = (done.stdout.strip().splitlines() or ["nothing said"])[-1]
         (Path(tempfile.gettempdir()) / f"contract-{self.running.name.split()[0]}.log").write_text(done.stdout)
+        failed = {
+            line.split()[1].rpartition("/")[2]
+            for line in done.stdout.splitlines()
+            if line.startswith(("FAILED", "ERROR"))
+        }
+        known_failures, why = KNOWN_FAILURES.get(self.running.name, (set(), ""))
+        if failed and failed == known_failures:
+            return f"known: it {why}: {last.partition(' in ')[0]}"
         if done.returncode:
             raise StepError(f"contract suite: {last}")
         return f"ok: {last.partition(' in ')[0]}"
