@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from diploma_archive.frontcore import backoff
 from diploma_archive.sandbox import LocalS3, Sandbox
@@ -14,6 +15,9 @@ from tests.support.world import World, new_bucket
 
 read_models_once()
 keep_clients()
+# What a property takes is the machine's affair, and no property of the program.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

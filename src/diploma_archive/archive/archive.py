@@ -18,10 +18,11 @@ from diploma_archive.archive.checkpoints import CheckpointFolder
 from diploma_archive.archive.commit import Committed, name_of, put_index_entry, put_record
 from diploma_archive.archive.identity import check_identity, new_identity
 from diploma_archive.archive.index_repair import index_records, unindexed_in, unindexed_records
-from diploma_archive.archive.previous_reports import last_full_pass, previous_reports
-from diploma_archive.archive.quarantine import QuarantineNotes, put_quarantine
-from diploma_archive.archive.stored_cursor import StoredCursors, move_cursor, stored_cursors
+from diploma_archive.archive.previous_reports import LatestReports, last_full_pass, latest_reports, previous_reports
+from diploma_archive.archive.quarantine import Kept, QuarantineNotes, put_quarantine
+from diploma_archive.archive.stored_cursor import NextCursor, StoredCursors, move_cursor, next_cursor, stored_cursors
 from diploma_archive.archive.suppressions import read_suppressions
+from diploma_archive.archive.witness import Seen, look
 from diploma_archive.errors import IntegrityError, Kind, OddFileError, StoreError
 from diploma_archive.model import keys
 from diploma_archive.model.cursor import Cursor
@@ -67,6 +68,8 @@ class Archive:
         self._index: BulkIndex | None = None
         self.has_unfit_entries = False  # which do not fit their records, and which we may not write anew
         self._cursors = StoredCursors()
+        self._reports = LatestReports()
+        self._seen = Seen()
         self._completed: dict[tuple[int, str], Committed] = {}
         self._opening = asyncio.Lock()
 
@@ -85,13 +88,19 @@ class Archive:
         self._check_identity()
 
     async def begin(self, suppression_key: SecretStr | None) -> None:
-        """Before anything else: see that the bucket can lock objects, if it shall, and learn who was erased.
+        """Before anything else: see that the bucket can lock objects, if it shall, learn who was erased, and hold
+        what is there against what the last runs saw.
 
         Raises:
-            StoreError: it cannot, or the marks of those who were erased cannot be understood; fatal.
+            StoreError: it cannot, the marks of those who were erased cannot be understood, or something is gone that
+                decides what is written; fatal.
         """
         await self._run(self._store.check_lock)
         self._suppressions = await self._run(lambda: read_suppressions(self._store, suppression_key))
+        self._reports = await self._run(lambda: latest_reports(self._store))
+        identity = None if self._identity is None else self._identity.body
+        marks = self._suppressions.marks
+        self._seen = await self._run(lambda: look(self._store, self._reports, identity, marks))
 
     def is_suppressed(self, user_id: int | None, certificate: str) -> bool:
         """Return whether a diploma of this person and certificate segment was erased and must not come back."""
@@ -205,11 +214,11 @@ class Archive:
             self._index.note(place.certificate, name_of(committed.record))
         return committed
 
-    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
+    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> Kept | None:
         """Keep bytes that are no good diploma, and why; what is there already stays as it is."""
         await self._prepare()
         look_first = bool(self._look_first)
-        await self._run(lambda: put_quarantine(self._store, certificate, payload, note, look_first=look_first))
+        return await self._run(lambda: put_quarantine(self._store, certificate, payload, note, look_first=look_first))
 
     async def first_owner(self, certificate: str, sha256: str) -> tuple[int, str] | None:
         """Return who had these bytes first, where an earlier run quarantined them for that under this certificate.
@@ -240,9 +249,17 @@ class Archive:
         await self._prepare()
         await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
 
-    async def previous_reports(self) -> list[dict[str, str]]:
-        """Return the reports that the next one must name, as `key` and `sha256`."""
-        return await self._run(lambda: previous_reports(self._store))
+    async def links(self, cursor: NextCursor | None = None) -> Document:
+        """Return what the next report must name: the reports before it, and what this run saw of the rest.
+
+        Args:
+            cursor: the one that this run is about to write.
+        """
+        await self._prepare()
+        assert self._identity is not None  # noqa: S101  tells mypy what `_prepare` sees to
+        said = self._seen.commitments(self._identity.body, cursor)
+        previous = await self._run(lambda: previous_reports(self._store, self._reports))
+        return {"previous": previous, **said.to_fields()}
 
     async def last_full_pass(self) -> datetime | None:
         """Return when the last full pass that finished began, or None where there was none."""
@@ -260,21 +277,28 @@ class Archive:
 
     async def cursor(self) -> Cursor:
         """Return the scheduled run's cursor; an empty one before the first run."""
-        self._cursors = await self._run(lambda: stored_cursors(self._store))
+        self._cursors = await self._run(lambda: stored_cursors(self._store, reports=self._reports))
         for key in self._cursors.newly_torn:
             log.warning("%s cannot be read: what it followed counts again, so more is looked at than need be", key)
+        for key in self._cursors.newly_unnamed:
+            log.warning("%s is named by no run report and does not count: find out who wrote it", key)
         return self._cursors.cursor
 
-    async def move_cursor(self, moved: Cursor, run_id: str) -> Cursor:
-        """Store the cursor that this run ended with, unless it is the one it began with, and return what is stored.
+    async def next_cursor(self, moved: Cursor, run_id: str, report: str) -> NextCursor | None:
+        """Return the cursor that this run is to write, or None where it is the one that it began with.
 
         Where another run moved it meanwhile, both are merged.
         """
         start, account = self._cursors, self._owner.account
         if len(start.heads) == 1 and start.cursor == moved:
-            return moved
-        await self._prepare()
-        return await self._run(lambda: move_cursor(self._store, start, moved, account=account, run_id=run_id))
+            return None
+        return await self._run(
+            lambda: next_cursor(self._store, start, moved, account=account, run_id=run_id, report=report)
+        )
+
+    async def move_cursor(self, following: NextCursor) -> None:
+        """Store the cursor that this run's report names by now."""
+        await self._run(lambda: move_cursor(self._store, following))
 
     async def _prepare(self) -> None:
         """Before the first write: find out whether the server honours `If-None-Match`, and create `archive.json`."""

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from diploma_archive.archive.archive import Archive, Owner
 from diploma_archive.archive.bulk_index import BulkIndex
 from diploma_archive.archive.commit import Committed, name_of
+from diploma_archive.archive.quarantine import Kept
+from diploma_archive.archive.stored_cursor import NextCursor
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.json_document import Document
 from diploma_archive.model.keys import IndexName, Place
@@ -64,16 +66,16 @@ class DryArchive(Archive):
         }
         return Committed(record, "")
 
-    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> None:
+    async def put_quarantine(self, certificate: str, payload: Payload, note: QuarantineNote) -> Kept | None:
         """Store nothing."""
 
     async def put_run_report(self, key: str, payload: Payload) -> None:
         """Store nothing."""
 
-    async def previous_reports(self) -> list[dict[str, str]]:
+    async def links(self, cursor: NextCursor | None = None) -> Document:
         """Look for nothing: a dry run leaves no report."""
-        return []
+        return {}
 
-    async def move_cursor(self, moved: Cursor, run_id: str) -> Cursor:
+    async def next_cursor(self, moved: Cursor, run_id: str, report: str) -> NextCursor | None:
         """Move nothing."""
-        return moved
+        return None

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from diploma_archive.errors import StoreError
-from diploma_archive.model.json_document import FORMAT, TOOL, Document, from_json, readable_or_empty, utc_text
-from diploma_archive.model.keys import ERASURES
+from diploma_archive.model.json_document import FORMAT, TOOL, Document, from_json, utc_text
+from diploma_archive.model.keys import ERASURES, key_hash, suppression_mark_key
+from diploma_archive.model.suppression_history import hashes_of, texts_of
 from diploma_archive.store.reader import Reader
 
 
@@ -32,7 +33,8 @@ class Receipt:
     """What was erased, by hash of key; `left_*` are the hashes of what was to go and did not.
 
     Attributes:
-        mark: the suppression mark of whom it is about; only in a receipt that is not complete.
+        mark: the suppression mark of whom it is about; a complete receipt has the hash of its key alone.
+        others: the keys of files, index entries and quarantine that are gone, by hash.
         objects: how many keys are gone.
         versions: how many versions of them (delete markers included) this program removed.
         unlisted: how many keys a plain LIST has that the LIST of versions lacks: nobody knows whose they are.
@@ -45,6 +47,7 @@ class Receipt:
     mark: str
     begun_at: str
     records: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
     objects: int = 0
     versions: int = 0
     left_records: frozenset[str] = frozenset()
@@ -86,30 +89,48 @@ class Receipt:
             "unlisted": self.unlisted,
             "versions_looked_at": self.versions_looked_at,
             "records": sorted(self.records),
+            "others": sorted(self.others),
+            "marks": [key_hash(suppression_mark_key(self.mark))],
             "replaces": sorted(self.replaces),
             **({} if self.is_complete else unfinished),
             "tool": TOOL,
         }
 
 
-def unfinished_receipts(reader: Reader, mark: str) -> dict[str, Receipt]:
-    """Return the receipts, by key, of erasures of the same person or certificate that are not complete.
+def lifting(marks: Iterable[str], lifts: Iterable[str], lifted_at: datetime) -> Document:
+    """Return the receipt that marks were taken back.
+
+    Args:
+        marks: SHA-256 of the keys of the marks.
+        lifts: the keys of the receipts whose marks those are.
+    """
+    return {
+        "format": FORMAT,
+        "lifted_at": utc_text(lifted_at),
+        "lifted": sorted(marks),
+        "lifts": sorted(map(key_hash, lifts)),
+        "tool": TOOL,
+    }
+
+
+def unfinished_receipts(receipts: dict[str, Document], mark: str) -> dict[str, Receipt]:
+    """Return the receipts, by key, of erasures of the same person or certificate that are not complete."""
+    found: dict[str, Receipt] = {}
+    replaced: set[str] = set()
+    for key, document in receipts.items():
+        replaced |= texts_of(document.get("replaces"))
+        receipt = _unfinished(document)
+        if receipt is not None and receipt.mark == mark:
+            found[key] = receipt
+    return {key: receipt for key, receipt in found.items() if key not in replaced}
+
+
+def read_receipt(reader: Reader, key: str) -> Document:
+    """Return a receipt; an empty document where it is damaged or gone.
 
     Raises:
         StoreError: S3 refused or failed.
     """
-    found: dict[str, Receipt] = {}
-    replaced: set[str] = set()
-    for row in reader.list(ERASURES):
-        document = _read(reader, row.key)
-        replaced |= _texts(document.get("replaces"))
-        receipt = _unfinished(document)
-        if receipt is not None and receipt.mark == mark:
-            found[row.key] = receipt
-    return {key: receipt for key, receipt in found.items() if key not in replaced}
-
-
-def _read(reader: Reader, key: str) -> Document:
     stored = reader.get(key)
     try:
         return {} if stored is None else from_json(stored.body, "a receipt")
@@ -125,30 +146,28 @@ def _unfinished(document: Document) -> Receipt | None:
         reason=str(document.get("reason")),
         mark=str(document.get("mark")),
         begun_at=str(document.get("begun_at")),
-        records=_texts(document.get("records")),
+        records=texts_of(document.get("records")),
+        others=texts_of(document.get("others")),
         objects=_count(document.get("objects")),
         versions=_count(document.get("versions")),
-        left_records=_texts(left.get("records")),
-        left_others=_texts(left.get("others")),
+        left_records=texts_of(left.get("records")),
+        left_others=texts_of(left.get("others")),
+        replaces=tuple(sorted(texts_of(document.get("replaces")))),
     )
 
 
-def erased_records(reader: Reader) -> frozenset[str]:
-    """Return the hashes of the keys of all records that the receipts of an archive say are gone.
+def receipts(reader: Reader) -> dict[str, Document]:
+    """Return all receipts by key; an empty document for what is damaged.
 
     Raises:
         StoreError: S3 refused or failed.
     """
-    found: frozenset[str] = frozenset()
-    for row in reader.list(ERASURES):
-        stored = reader.get(row.key)
-        found |= _texts(readable_or_empty(stored.body).get("records")) if stored else frozenset()
-    return found
+    return {row.key: read_receipt(reader, row.key) for row in reader.list(ERASURES)}
 
 
-def _texts(value: object) -> frozenset[str]:
-    items: Iterable[object] = value if isinstance(value, list) else ()
-    return frozenset(item for item in items if isinstance(item, str))
+def erased_keys(receipt: Document) -> frozenset[str]:
+    """Return the hashes of the keys that a receipt says are gone; one of an earlier version names records alone."""
+    return hashes_of(receipt.get("records")) | hashes_of(receipt.get("others"))
 
 
 def _count(value: object) -> int:

@@ -16,11 +16,16 @@ def new_identity(*, account: str, prefix: str, base_url: str, created_at: dateti
     """Return the identity of an archive that begins now."""
     return {
         "format": FORMAT,
-        "archive_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"diploma-archive:{account}/{prefix}")),
+        "archive_id": id_of(account, prefix),
         "account": account,
         "base_url": base_url,
         "created_at": utc_text(created_at),
     }
+
+
+def id_of(account: str, prefix: str) -> str:
+    """Return the id of an archive that begins below this prefix (without a final slash)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"diploma-archive:{account}/{prefix}"))
 
 
 def check_identity(document: Document, *, account: str) -> None:

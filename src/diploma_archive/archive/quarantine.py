@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from diploma_archive.model.json_document import Document, from_json, to_json
 from diploma_archive.model.keys import QUARANTINE, quarantine_keys
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.quarantine_note import QuarantineNote
-from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, Store
+from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, Created, Store
 
 
-def put_quarantine(store: Store, certificate: str, payload: Payload, note: QuarantineNote, *, look_first: bool) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """What lies in quarantine now: the key of the note, beside which the bytes lie, and its SHA-256 (hex)."""
+
+    note: str
+    note_sha256: str | None
+
+
+def put_quarantine(store: Store, certificate: str, payload: Payload, note: QuarantineNote, *, look_first: bool) -> Kept:
     """Keep bytes under a certificate segment, then the note about them; what is there already stays as it is.
 
     Raises:
@@ -17,7 +27,11 @@ def put_quarantine(store: Store, certificate: str, payload: Payload, note: Quara
     """
     bytes_key, note_key = quarantine_keys(certificate, payload.sha256)
     store.create(bytes_key, payload, BINARY_TYPE, look_first=look_first)
-    store.create(note_key, Payload.of(to_json(note.to_document(payload))), JSON_TYPE, look_first=look_first)
+    ours = Payload.of(to_json(note.to_document(payload)))
+    if store.create(note_key, ours, JSON_TYPE, look_first=look_first) is not Created.OTHER:
+        return Kept(note_key, ours.sha256)
+    there = store.digest(note_key)
+    return Kept(note_key, None if there is None else there.sha256)
 
 
 class QuarantineNotes:

@@ -65,7 +65,7 @@ def verify(
         if seal is not None and chain is False:
             raise SettingsError("a signature is about the chain", fix="Leave --no-chain out")
         with_chain = (choice.is_everything or seal is not None) if chain is None else chain
-        order = verifying.Order(choice, full, with_chain, where.omit_fields, where.concurrency)
+        order = verifying.Order(choice, full, with_chain, where.omit_fields, where.concurrency, where.prefix)
         with open_reader(where, access) as reader:
             with _progress() as progress:
                 result = verifying.verify(reader, order, progress)

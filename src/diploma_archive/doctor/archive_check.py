@@ -22,6 +22,9 @@ def cursor_check(reader: Reader) -> Check:
     if unread:
         fix = "Nothing is lost: the next run looks at more than need be. Find out who changed it, and move it away"
         return warning("cursors", f"cannot be read: {', '.join(unread)}", fix)
+    if there.newly_unnamed:
+        fix = "The next run goes by the others, or reads everything. Find out who wrote it, and move it away"
+        return warning("cursors", f"no run report names: {', '.join(there.newly_unnamed)}", fix)
     left = prunable(there.whole, there.torn)
     if left:
         fix = f"Allow s3:DeleteObject on {CURSORS}* below the prefix (deployments/iam/archiver.json)"

@@ -21,14 +21,17 @@ _QUARANTINED = re.compile(r"[0-9a-f]{64}\.(bin|json)")
 
 @dataclass(frozen=True)
 class Claim:
-    """What run reports say of a record: the hash of its bytes and that of its PDF, where they say them."""
+    """What run reports say of a record: the hash of its bytes and that of its PDF, where they say them.
+
+    Or of a note in quarantine, which lies beside the bytes that its name says.
+    """
 
     record: str
     record_sha256: str = ""
     file_sha256: str = ""
     diploma_id: int = 0
     report: str = ""
-    is_erased: bool = False  # a receipt says that this record was erased
+    is_erased: bool = False  # a receipt says so
 
 
 @dataclass
@@ -40,12 +43,15 @@ class CertificateObjects:
     index: dict[str, Listed] = field(default_factory=dict)
     quarantine: dict[str, Listed] = field(default_factory=dict)
     strangers: dict[str, Listed] = field(default_factory=dict)
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)  # about records
+    notes_claimed: list[Claim] = field(default_factory=list)  # about notes in quarantine
 
     @classmethod
     def of(cls, certificate: str, rows: Iterable[Listed], claims: Iterable[Claim]) -> CertificateObjects:
         """Sort the rows of one certificate, which come in the order of their keys."""
-        unit = cls(certificate, claims=list(claims))
+        unit = cls(certificate)
+        for claim in claims:
+            (unit.notes_claimed if claim.record.startswith(QUARANTINE) else unit.claims).append(claim)
         below_diplomas: list[Listed] = []
         for row in rows:
             if row.key.startswith(DIPLOMAS):
@@ -99,4 +105,4 @@ def listed_again(reader: Reader, unit: CertificateObjects) -> CertificateObjects
     """
     below = [*sorted(unit.places), *(f"{folder}{unit.certificate}/" for folder in (CERTIFICATES, QUARANTINE))]
     rows = (row for folder in below for row in reader.list(folder) if segment_of(row.key) == unit.certificate)
-    return CertificateObjects.of(unit.certificate, rows, unit.claims)
+    return CertificateObjects.of(unit.certificate, rows, [*unit.claims, *unit.notes_claimed])

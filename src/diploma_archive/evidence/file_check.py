@@ -49,14 +49,20 @@ class Files:
         counts["proven"] += state.sha256 is not None and not state.was_read
 
     def check_quarantine(self) -> None:
-        """Check bytes and notes in quarantine."""
+        """Check bytes and notes in quarantine, and that what reports say of them is there."""
         rows = self._found.unit.quarantine
+        claimed = {claim.record: claim for claim in self._found.unit.notes_claimed}
+        for note, claim in claimed.items():
+            if note not in rows and claim.is_erased:
+                self._found.counts["erased"] += 1
+            elif note not in rows:
+                self._found.add(FindingClass.MISSING_QUARANTINE, note, f"{claim.report} says that it was kept")
         for key, row in rows.items():
             stem, _, ending = key.rpartition(".")
             partner = f"{stem}.{'json' if ending == 'bin' else 'bin'}"
             if ending == "bin":
                 self.has_its_hash(row)
-                if partner not in rows:
+                if partner not in rows and partner not in claimed:
                     self._found.add(
                         FindingClass.ORPHAN_FILE, key, "there is no note beside it that says why it is here"
                     )
@@ -64,7 +70,10 @@ class Files:
             if partner not in rows:
                 self._found.add(FindingClass.MISSING_FILE, partner, f"{key} is about it", key)
             text = read_text(self._reader, row)
+            hashes = {claim.record_sha256 for claim in self._found.unit.notes_claimed if claim.record == key} - {""}
             if isinstance(text, Unread):
                 self._found.add_unread(key, text, FindingClass.MISSING_RECORD)
+            elif hashes and text.sha256 not in hashes:
+                self._found.add(FindingClass.ALTERED_RECORD, key, f"{claimed[key].report} has another hash of it")
             elif readable_or_empty(text.body).get("sha256") != stem.rpartition("/")[2]:
                 self._found.add(FindingClass.ALTERED_RECORD, key, "it is no note about the bytes beside it")

@@ -15,6 +15,7 @@ class FindingClass(StrEnum):
     MISSING_FILE = "missing_file"
     MISSING_RECORD = "missing_record"
     MISSING_DIPLOMA = "missing_diploma"
+    MISSING_QUARANTINE = "missing_quarantine"
     ALTERED_FILE = "altered_file"
     ALTERED_RECORD = "altered_record"
     UNINDEXED_RECORD = "unindexed_record"
@@ -28,6 +29,11 @@ class FindingClass(StrEnum):
     MISSING_REPORT = "missing_report"
     ALTERED_REPORT = "altered_report"
     BAD_SIGNATURE = "bad_signature"
+    ALTERED_IDENTITY = "altered_identity"
+    MISSING_MARK = "missing_mark"
+    UNKNOWN_MARK = "unknown_mark"
+    MISSING_RECEIPT = "missing_receipt"
+    UNNAMED_CURSOR = "unnamed_cursor"
 
 
 _OLD_VERSION = "In a versioned bucket get the older version back (aws s3api list-object-versions)"
@@ -36,6 +42,7 @@ TITLES: dict[FindingClass, str] = {
     FindingClass.MISSING_FILE: "a record names a file that is not there",
     FindingClass.MISSING_RECORD: "file or index entry are there, their record is not",
     FindingClass.MISSING_DIPLOMA: "a run report calls it archived, and nothing of it is there",
+    FindingClass.MISSING_QUARANTINE: "what came once and was kept in quarantine is not there",
     FindingClass.ALTERED_FILE: "a file does not have the bytes that its name says",
     FindingClass.ALTERED_RECORD: "a record is not what was archived",
     FindingClass.UNINDEXED_RECORD: "a record has no index entry",
@@ -49,12 +56,18 @@ TITLES: dict[FindingClass, str] = {
     FindingClass.MISSING_REPORT: "a run report is not there",
     FindingClass.ALTERED_REPORT: "a run report is not what was written",
     FindingClass.BAD_SIGNATURE: "the signature does not fit",
+    FindingClass.ALTERED_IDENTITY: "archive.json is not what runs saw",
+    FindingClass.MISSING_MARK: "the mark of somebody who was erased is not there",
+    FindingClass.UNKNOWN_MARK: "a suppression mark that no receipt knows",
+    FindingClass.MISSING_RECEIPT: "the receipt of an erasure is not there",
+    FindingClass.UNNAMED_CURSOR: "a cursor that no run report names",
 }
 
 ADVICE: dict[FindingClass, str] = {
     FindingClass.MISSING_FILE: f"{_OLD_VERSION}; else archive the diploma again with sync --participant and --force",
     FindingClass.MISSING_RECORD: f"{_OLD_VERSION}; else move its index entry away and archive the diploma again",
     FindingClass.MISSING_DIPLOMA: f"{_OLD_VERSION}; else archive it again with sync --participant, and ask who deleted",
+    FindingClass.MISSING_QUARANTINE: f"{_OLD_VERSION}, and ask who deleted it",
     FindingClass.ALTERED_FILE: f"{_OLD_VERSION}; else move the damaged object away and run sync --participant --force",
     FindingClass.ALTERED_RECORD: f"{_OLD_VERSION}; until then do not rely on what this record says",
     FindingClass.UNINDEXED_RECORD: "Run diploma-archive rebuild-index; a run that was killed leaves this behind",
@@ -70,6 +83,12 @@ ADVICE: dict[FindingClass, str] = {
     FindingClass.MISSING_REPORT: f"{_OLD_VERSION}, and ask who deleted it",
     FindingClass.ALTERED_REPORT: f"{_OLD_VERSION}, and ask who changed it",
     FindingClass.BAD_SIGNATURE: "Check that file and public key belong together; if they do, the file was changed",
+    FindingClass.ALTERED_IDENTITY: f"{_OLD_VERSION}, and ask who changed it; until then no run writes here",
+    FindingClass.MISSING_MARK: f"{_OLD_VERSION}; else run erase for that person again; until then no run writes here",
+    FindingClass.UNKNOWN_MARK: "If erase was cut off, run it again; else somebody may be kept out who was not erased: "
+    "find out who wrote it, and move it away",
+    FindingClass.MISSING_RECEIPT: f"{_OLD_VERSION}, and ask who deleted it",
+    FindingClass.UNNAMED_CURSOR: "Runs do not go by it: find out who wrote it, and move it away",
 }
 
 

@@ -16,6 +16,7 @@ from diploma_archive.errors import Kind, ObjectMissingError, ObjectRefusedError,
 from diploma_archive.evidence.certificate_objects import Claim
 from diploma_archive.evidence.findings import Finding, FindingClass
 from diploma_archive.evidence.report_check import ReportContent, read_report, run_id_of
+from diploma_archive.model.commitments import Commitments
 from diploma_archive.model.json_document import from_json
 from diploma_archive.model.keys import CURSOR_KEY, CURSORS, IDENTITY_KEY, RUNS, cursor_run_id
 from diploma_archive.store.objects import Head
@@ -37,6 +38,28 @@ class Chain:
         """Return the reports that are not what was written."""
         return {finding.key for finding in self.findings if finding.kind is FindingClass.ALTERED_REPORT}
 
+    @property
+    def commitments(self) -> dict[str, Commitments]:
+        """Return what the reports that are believed say of the rest of the archive, in the order of their keys."""
+        said = {key: self.reports[key].commitments for key in sorted(self.reports.keys() - self.altered)}
+        return {key: each for key, each in said.items() if each is not None}
+
+
+@dataclass
+class _Told:
+    """Who is told each record that a report names, and the sets of hashes that reports share: most say the same."""
+
+    claimed: Callable[[Claim], None]
+    _sets: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def share(self, names: frozenset[str]) -> frozenset[str]:
+        """Return an equal set that is there already, or else this one, of texts that are there already."""
+        if names not in self._sets:
+            known = frozenset(self._texts.setdefault(name, name) for name in names)
+            self._sets[known] = known
+        return self._sets[names]
+
 
 def read_chain(reader: Reader, keys: Iterable[str], claimed: Callable[[Claim], None]) -> Chain:
     """Return the chain of these reports; what it calls wrong it has read twice.
@@ -49,11 +72,12 @@ def read_chain(reader: Reader, keys: Iterable[str], claimed: Callable[[Claim], N
     """
     reports: dict[str, ReportContent] = {}
     failed: dict[str, Finding] = {}
+    told = _Told(claimed)
     for key in keys:
-        _add(reader, key, reports, failed, claimed)
+        _add(reader, key, reports, failed, told)
     # A listing is no moment in time, and bytes may change on the way: look at what is wrong once more.
     for key in sorted({finding.key for finding in judge_chain(reports)} | failed.keys()):
-        _add(reader, key, reports, failed, claimed)
+        _add(reader, key, reports, failed, told)
     findings = [one for one in judge_chain(reports) if one.key not in failed]
     chain = Chain(reports, _heads(reports), sorted([*findings, *failed.values()]))
     chain.findings += [*_foreign_heads(reader, chain), *_cursor_findings(reader, chain)]
@@ -100,7 +124,7 @@ def _add(
     key: str,
     reports: dict[str, ReportContent],
     failed: dict[str, Finding],
-    claimed: Callable[[Claim], None],
+    told: _Told,
 ) -> None:
     failed.pop(key, None)
     try:
@@ -108,7 +132,7 @@ def _add(
             file = cast("BinaryIO", spool)
             payload = reader.read_into(key, file)
             file.seek(0)
-            reports[key] = read_report(key, payload.sha256, file, claimed)
+            reports[key] = read_report(key, payload.sha256, file, told.claimed, told.share)
     except ObjectMissingError:
         reports.pop(key, None)
     except ObjectRefusedError as error:

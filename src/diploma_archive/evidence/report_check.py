@@ -16,6 +16,7 @@ from typing import BinaryIO
 from diploma_archive.archive.previous_reports import previous_of
 from diploma_archive.evidence.certificate_objects import Claim
 from diploma_archive.model.coercion import MAX_ID
+from diploma_archive.model.commitments import Commitments, read_commitments
 from diploma_archive.model.json_document import FORMAT, Document
 from diploma_archive.model.keys import RUNS, run_report_key
 from diploma_archive.model.outcome import UNLISTED, Finding, Outcome
@@ -23,6 +24,7 @@ from diploma_archive.model.size_limits import REPORT_HEAD_BYTES, REPORT_LINE_BYT
 
 _KEY = re.compile(rf"{RUNS}\d{{4}}/\d\d/\d\d/\d{{8}}T\d{{6}}Z-([^/]+)\.json")
 _RECORD = re.compile(r"diplomas/[^/]+/([^/]+)/([0-9a-f]{16})(?:\.[1-9][0-9]{0,8})?\.json")
+_NOTE = re.compile(r"quarantine/([^/]+)/[0-9a-f]{64}\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEAD = frozenset(("format", "run_id", "status", "scope", "force", "started_at", "finished_at", "tool", "previous"))
 _COUNTS = (*(outcome.value for outcome in Outcome), UNLISTED)
@@ -41,6 +43,7 @@ class ReportContent:
     previous: tuple[tuple[str, str], ...] = ()  # key and SHA-256
     problem: str | None = None
     outcomes: int = 0
+    commitments: Commitments | None = None
 
 
 def run_id_of(key: str) -> str | None:
@@ -49,12 +52,19 @@ def run_id_of(key: str) -> str | None:
     return found[1] if found else None
 
 
-def read_report(key: str, sha256: str, file: BinaryIO, claimed: Callable[[Claim], None]) -> ReportContent:
+def read_report(
+    key: str,
+    sha256: str,
+    file: BinaryIO,
+    claimed: Callable[[Claim], None],
+    share: Callable[[frozenset[str]], frozenset[str]] = lambda names: names,
+) -> ReportContent:
     """Return what a report says; each record that it names goes to `claimed`, also where the report is damaged.
 
     Args:
         sha256: of all its bytes.
         file: the report, at its start.
+        share: as for `read_commitments`.
     """
     try:
         head, has_outcomes = _read_head(file)
@@ -76,7 +86,12 @@ def read_report(key: str, sha256: str, file: BinaryIO, claimed: Callable[[Claim]
     if any(head.get(name) != counted[name] for name in _COUNTS):
         problem = problem or "its counts do not fit its outcomes"
     links = tuple((link["key"], link["sha256"]) for link in previous_of(head))
-    return ReportContent(key, sha256, links, problem, counted.total())
+    commitments = None
+    try:
+        commitments = read_commitments(head, share)
+    except ValueError:
+        problem = problem or "what it says of the rest of the archive cannot be read"
+    return ReportContent(key, sha256, links, problem, counted.total(), commitments)
 
 
 def _read_head(file: BinaryIO) -> tuple[Document, bool]:
@@ -144,15 +159,17 @@ def _outcome_problem(outcome: Document | None, claim: Claim | None) -> str | Non
     if outcome.get("outcome") not in _COUNTS or not set(outcome) <= _OUTCOME_FIELDS:
         return "one of its outcomes is none"
     must_name = outcome["outcome"] in (Outcome.ARCHIVED, Outcome.UNCHANGED, Outcome.WITHDRAWN, Outcome.CONFLICT)
-    if claim is None and (must_name or "record" in outcome):
+    if claim is None and (must_name or "record" in outcome or "note" in outcome):
         return "one of its outcomes does not fit the record that it names"
     return None
 
 
 def _claim(outcome: Document | None, report: str) -> Claim | None:
-    """Return what an outcome says of a record, or None where it does not fit itself."""
+    """Return what an outcome says of a record or of a note in quarantine, or None where it does not fit itself."""
     if outcome is None:
         return None
+    if "note" in outcome:
+        return _claim_of_note(outcome, report)
     record, certificate, revision = outcome.get("record"), outcome.get("certificate"), outcome.get("revision")
     found = _RECORD.fullmatch(record) if isinstance(record, str) else None
     if found is None or (found[1], found[2]) != (certificate, revision) or not _is_id(outcome.get("diploma_id")):
@@ -161,6 +178,13 @@ def _claim(outcome: Document | None, report: str) -> Claim | None:
     if any(value and not (isinstance(value, str) and _SHA256.fullmatch(value)) for value in hashes):
         return None
     return Claim(str(record), hashes[0], hashes[1], outcome["diploma_id"], report)
+
+
+def _claim_of_note(outcome: Document, report: str) -> Claim | None:
+    note, sha256 = outcome["note"], outcome.get("note_sha256") or ""
+    found = _NOTE.fullmatch(note) if isinstance(note, str) else None
+    fits = found is not None and found[1] == outcome.get("certificate") and isinstance(sha256, str)
+    return Claim(note, sha256, report=report) if fits and (not sha256 or _SHA256.fullmatch(sha256)) else None
 
 
 def _is_id(value: object) -> bool:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from pydantic import SecretStr
 
-from diploma_archive.archive.erasure_receipts import erased_records
+from diploma_archive.archive.erasure_receipts import erased_keys, receipts
 from diploma_archive.archive.suppressions import read_suppressions, suppressions_of
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.export.export_ledger import Copy
@@ -45,7 +45,7 @@ class LeftOut:
             read_suppressions(target, key),
             suppressions_of(copies, lambda mark: self._body(copies[mark]), key),
         ]
-        self._erased = erased_records(target)
+        self._erased = frozenset[str]().union(*map(erased_keys, receipts(target).values()))
         self._keys: set[str] = set()
         self.diplomas = 0
         if self._erased or any(one.marks for one in self._marked):

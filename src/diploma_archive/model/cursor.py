@@ -63,8 +63,10 @@ class Cursor:
             return Cursor(newest, retry, dealt_with)
         return Cursor(max((moment for moment in (self.newest, newest) if moment), default=None), retry, dealt_with)
 
-    def to_document(self, *, account: str, run_id: str, moved_at: str, follows: Iterable[str] = ()) -> Document:
-        """Return the cursor as the bucket keeps it."""
+    def to_document(
+        self, *, account: str, run_id: str, moved_at: str, follows: Iterable[str] = (), report: str | None = None
+    ) -> Document:
+        """Return the cursor as the bucket keeps it; `report` is the key of the run report that names it."""
         return {
             "format": FORMAT,
             "account": account,
@@ -74,16 +76,24 @@ class Cursor:
             "run_id": run_id,
             "moved_at": moved_at,
             "follows": sorted(follows),
+            "report": report,
         }
 
 
 @dataclass(frozen=True)
 class CursorObject:
-    """One cursor in the bucket: its key, what it says, and the keys of those that went into it."""
+    """One cursor in the bucket: its key, what it says, and the keys of those that went into it.
+
+    Attributes:
+        report: the key of the run report that names this cursor; None in those of earlier versions.
+        sha256: of its bytes (hex).
+    """
 
     key: str
     cursor: Cursor
     follows: frozenset[str] = frozenset()
+    report: str | None = None
+    sha256: str = ""
 
 
 def merge(cursors: Iterable[Cursor]) -> Cursor:
@@ -107,6 +117,14 @@ def heads(objects: Sequence[CursorObject]) -> list[CursorObject]:
     """Return those that no other follows; all of them, where they follow each other in a circle."""
     followed = {key for one in objects for key in one.follows if key != one.key}
     return [one for one in objects if one.key not in followed] or list(objects)
+
+
+def with_followed(named: Sequence[CursorObject], others: Iterable[CursorObject]) -> list[CursorObject]:
+    """Return some cursors and those of `others` that went into them, directly or by way of another."""
+    waiting, found = {one.key: one for one in others}, list(named)
+    for one in found:
+        found += [waiting.pop(key) for key in sorted(one.follows & waiting.keys())]
+    return found
 
 
 def succeed(
@@ -167,6 +185,12 @@ def read_cursor(document: dict[str, Any]) -> Cursor:
             fix="Run diploma-archive sync --all, which reads everything; move the damaged object away first",
             kind=Kind.FATAL,
         ) from None
+
+
+def report_of(document: Document) -> str | None:
+    """Return the key of the run report that a cursor's document says it is named in."""
+    report = document.get("report")
+    return report if isinstance(report, str) else None
 
 
 def follows_of(document: Document) -> frozenset[str]:

@@ -41,6 +41,8 @@ class Finding:
     record: str | None = None
     record_sha256: str | None = None
     sha256: str | None = None
+    note: str | None = None
+    note_sha256: str | None = None
     error: str | None = None
     same_as: dict[str, Any] | None = None
     conflict: list[int] | None = None

@@ -19,7 +19,8 @@ from diploma_archive.model.keys import (
     SUPPRESSED,
 )
 
-REPORT_HEAD_BYTES = 65_536  # what a run report says before its outcomes: some 2 kB
+USUAL_HEAD_BYTES = 65_536  # what a run report says before its outcomes: some 2 kB,
+REPORT_HEAD_BYTES = 20_000_000  # and 140 bytes for each erasure of the archive's life
 REPORT_LINE_BYTES = 1_000_000  # one outcome: some 300 bytes
 
 _RECORD_BYTES = 5_000_000  # 2 to 3 kB; a source may write long texts

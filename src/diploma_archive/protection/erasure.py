@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from diploma_archive.archive.certificate_folders import is_record
-from diploma_archive.archive.erasure_receipts import Reason, Receipt, unfinished_receipts
+from diploma_archive.archive.erasure_receipts import Reason, Receipt, lifting, receipts, unfinished_receipts
+from diploma_archive.archive.previous_reports import latest_reports
 from diploma_archive.archive.suppressions import read_suppressions
-from diploma_archive.model.json_document import to_json, utc_text
+from diploma_archive.model.json_document import Document, to_json, utc_text
 from diploma_archive.model.keys import (
     CHECKPOINTS,
     certificate_segment,
@@ -27,6 +28,7 @@ from diploma_archive.model.keys import (
     suppression_mark_key,
 )
 from diploma_archive.model.payload import Payload
+from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
 from diploma_archive.model.suppression_mark import MarkMaker, Whom
 from diploma_archive.protection.erasure_proof import still_there
 from diploma_archive.protection.objects_to_erase import ObjectsToErase, find_objects_to_erase
@@ -124,7 +126,8 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     maker = suppressions.maker or MarkMaker(key)
     mark = maker.mark(whom)
     was_suppressed = mark in suppressions.marks
-    before = unfinished_receipts(eraser, mark)
+    there = receipts(eraser)
+    before = unfinished_receipts(there, mark)
     left = frozenset[str]().union(*(receipt.left for receipt in before.values()))
     found, unlisted = _look(eraser, whom, left, workers)
     if not confirmed:
@@ -137,7 +140,7 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     for version in list(eraser.versions(CHECKPOINTS)):
         eraser.remove(version)  # a run that goes on from it would report what is erased here
     carried = _carried(before.values(), found, Receipt(reason.value, mark, utc_text(datetime.now(UTC))))
-    begun = [*before]
+    begun = sorted({*before, *(key for receipt in before.values() for key in receipt.replaces)})
     if unlisted:
         # Without all versions in sight nothing goes: a record that went alone would leave files that are nobody's.
         receipt = replace(_with_left(carried, found.keys), unlisted=len(unlisted), replaces=tuple(begun))
@@ -158,8 +161,9 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
             kept += _remove(eraser, later.versions, workers)
         found.take_in(later)
     receipt = replace(_look_again(eraser, found, carried, kept, workers), unlisted=len(unlisted))
-    if receipt.is_complete and not found.versions and not before:
-        return Erasure(found, (), receipt, None, was_suppressed)
+    is_known = key_hash(suppression_mark_key(mark)) in _history(there).standing
+    if receipt.is_complete and not found.versions and not before and is_known:
+        return Erasure(found, (), receipt, None, was_suppressed)  # an earlier receipt says it all
     final = _put_receipt(eraser, replace(receipt, replaces=tuple(begun)))
     for version in (version for name in begun for version in eraser.versions(name)):
         eraser.remove(version)  # what the last one says is all there is to say; a locked one may stay
@@ -187,10 +191,24 @@ def lift(eraser: Eraser, whom: Whom, key: SecretStr, *, confirmed: bool) -> tupl
     """
     suppressions = read_suppressions(eraser, key)
     mark = MarkMaker(key).mark(whom)
-    if mark not in suppressions.marks or not confirmed:
-        return mark in suppressions.marks, ()
-    kept = [eraser.remove(version) for version in eraser.versions(suppression_mark_key(mark))]
+    mark_key = suppression_mark_key(mark)
+    there, hashed = receipts(eraser), key_hash(mark_key)
+    reported = frozenset[str]().union(*(said.marks for said in latest_reports(eraser).commitments))
+    # One that somebody removed by hand is taken back too: until then no run goes on.
+    was_suppressed = mark in suppressions.marks or hashed in replace(_history(there), reported=reported).missing(())
+    if not was_suppressed or not confirmed:
+        return was_suppressed, ()
+    mine = [claims.key for claims in _history(there).receipts if hashed in claims.marks]
+    now = datetime.now(UTC)
+    document = lifting([hashed], mine, now)
+    # The receipt first: a mark that went without one would look stolen.
+    eraser.create(receipt_key(now, secrets.token_hex(8)), Payload.of(to_json(document)), JSON_TYPE)
+    kept = [eraser.remove(version) for version in eraser.versions(mark_key)]
     return True, tuple(each for each in kept if each is not None)
+
+
+def _history(there: dict[str, Document]) -> SuppressionHistory:
+    return SuppressionHistory(tuple(ReceiptClaims.of(key, document) for key, document in there.items()))
 
 
 def _carried(before: Iterable[Receipt], found: ObjectsToErase, receipt: Receipt) -> Receipt:
@@ -201,6 +219,7 @@ def _carried(before: Iterable[Receipt], found: ObjectsToErase, receipt: Receipt)
             receipt,
             begun_at=min(receipt.begun_at, earlier.begun_at),
             records=receipt.records | earlier.records | (earlier.left_records - there),
+            others=receipt.others | earlier.others | (earlier.left_others - there),
             objects=receipt.objects + earlier.objects + len(earlier.left - there),
             versions=receipt.versions + earlier.versions,
         )
@@ -240,6 +259,7 @@ def _look_again(
     return replace(
         _with_left(carried, frozenset(keys) - gone),
         records=carried.records | {key_hash(key) for key in gone if is_record(key)},
+        others=carried.others | {key_hash(key) for key in gone if not is_record(key)},
         objects=carried.objects + len(gone),
         versions=carried.versions + removed,
         locked=len(kept),

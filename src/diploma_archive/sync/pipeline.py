@@ -43,7 +43,7 @@ from diploma_archive.pdf.named_in_text import Holder
 from diploma_archive.store.store import PDF_TYPE
 from diploma_archive.sync.planned_diploma import PlannedDiploma
 from diploma_archive.sync.planning import Planning
-from diploma_archive.sync.quarantining import Quarantine, payload_of
+from diploma_archive.sync.quarantining import Quarantine, Quarantined, payload_of
 from diploma_archive.sync.recently_seen import RecentlySeen
 from diploma_archive.sync.run_errors import DuplicateFileError, OddIdentityError, UnlistedError
 from diploma_archive.sync.run_options import Options
@@ -180,11 +180,9 @@ class Pipeline:
             if self.options.dry_run:
                 self.source.check_link(diploma)
                 return await self._commit(case, file=None)
-            try:
-                file = await self._fetch(case)
-            except OddFileError as error:
-                same_as = error.same_as if isinstance(error, DuplicateFileError) else None
-                return case.finding(Outcome.QUARANTINED, error=error.diagnostics(), same_as=same_as)
+            file = await self._fetch(case)
+            if isinstance(file, Quarantined):
+                return file.finding(case)
             if file is None:
                 return case.finding(Outcome.UNCHANGED, sha256=case.planned.known_sha256)
             return await self._commit(case, file)
@@ -198,10 +196,12 @@ class Pipeline:
         if case.is_known:
             return self._unchanged(case)
         error = OddIdentityError(f"{' and '.join(diploma.odd_numbers)} came as no number")
+        kept = None
         if not self.options.dry_run:
-            await self._quarantine.put_without_identity(diploma, listing, error, partial(self._look_at, diploma))
+            look_at = partial(self._look_at, diploma)
+            kept = await self._quarantine.put_without_identity(diploma, listing, error, look_at)
         return replace(
-            case.finding(Outcome.QUARANTINED, error=error.diagnostics()),
+            Quarantined(error, kept).finding(case),
             diploma_id=diploma.id or None,
             certificate=quarantine_segment(diploma),
         )
@@ -210,7 +210,7 @@ class Pipeline:
         completed = self.archive.completed(case.diploma.id, case.revision)
         return case.committed(completed.record, completed.sha256) if completed else case.finding(Outcome.UNCHANGED)
 
-    async def _fetch(self, case: PlannedDiploma) -> ArchivedFile | None:
+    async def _fetch(self, case: PlannedDiploma) -> ArchivedFile | Quarantined | None:
         """Steps 4, 5 and the first of 6: download, check, store the PDF. None: known bytes, and they are there."""
         await self.archive.prepare()  # a bucket that cannot be written to must show before anything is downloaded
         download = await self.source.download(case.diploma, case.listing)
@@ -219,8 +219,7 @@ class Pipeline:
             try:
                 found = await self._check(case, download)
             except OddFileError as error:
-                await self._quarantine.put_file(case.diploma, download, error)
-                raise
+                return Quarantined(error, await self._quarantine.put_file(case.diploma, download, error))
             key = case.place.pdf_key(download.sha256)
             if case.planned.known_sha256 == download.sha256 and await self.archive.holds_file(key, payload):
                 return None

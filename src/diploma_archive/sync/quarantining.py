@@ -10,21 +10,39 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from diploma_archive.archive.archive import Archive
+from diploma_archive.archive.quarantine import Kept
 from diploma_archive.errors import OddFileError
 from diploma_archive.frontcore.download import Download
 from diploma_archive.frontcore.source import FrontCore, Listing
 from diploma_archive.model.json_document import to_json
+from diploma_archive.model.outcome import Finding, Outcome
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.quarantine_note import QuarantineNote
 from diploma_archive.model.record import Provenance, documented_fields
 from diploma_archive.model.revision import quarantine_segment
 from diploma_archive.model.source_items import Diploma
+from diploma_archive.sync.planned_diploma import PlannedDiploma
+from diploma_archive.sync.run_errors import DuplicateFileError
 from diploma_archive.sync.run_options import Options
 
 
 def payload_of(download: Download) -> Payload:
     """Return what was downloaded as it is uploaded."""
     return Payload(download.file, download.sha256, download.md5, download.size)
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """What was no good diploma, and what lies in quarantine of it; None in a dry run."""
+
+    error: OddFileError
+    kept: Kept | None
+
+    def finding(self, case: PlannedDiploma) -> Finding:
+        """Return the line of the run report."""
+        same_as = self.error.same_as if isinstance(self.error, DuplicateFileError) else None
+        found = case.finding(Outcome.QUARANTINED, error=self.error.diagnostics(), same_as=same_as)
+        return found if self.kept is None else replace(found, note=self.kept.note, note_sha256=self.kept.note_sha256)
 
 
 @dataclass(frozen=True)
@@ -35,18 +53,21 @@ class Quarantine:
     archive: Archive
     options: Options
 
-    async def put_file(self, diploma: Diploma, download: Download, error: OddFileError) -> None:
-        """Keep a file that is no good diploma.
+    async def put_file(self, diploma: Diploma, download: Download, error: OddFileError) -> Kept | None:
+        """Keep a file that is no good diploma, and return what lies in quarantine now.
 
         Raises:
             StoreError: S3 refused or failed.
         """
-        await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), self._note(diploma, error))
+        note = self._note(diploma, error)
+        return await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), note)
 
     async def put_without_identity(
         self, diploma: Diploma, listing: Listing, error: OddFileError, look_at: Callable[[Download], Awaitable[object]]
-    ) -> None:
+    ) -> Kept | None:
         """Keep the file of a diploma whose number is none, and in the note all that a record would hold.
+
+        Returns what lies in quarantine now.
 
         Args:
             look_at: checks a file; one that is odd as well is kept all the same.
@@ -64,15 +85,14 @@ class Quarantine:
         if diploma.is_withdrawn:
             # There is no file any more: what FrontCore says is all there is to keep; the same bytes each night.
             bytes_of_it = to_json({**said, "source": {**said["source"], "listed_at": None}})
-            await self.archive.put_quarantine(quarantine_segment(diploma), Payload.of(bytes_of_it), note)
-            return
+            return await self.archive.put_quarantine(quarantine_segment(diploma), Payload.of(bytes_of_it), note)
         download = await self.source.download(diploma, listing)
         try:
             try:
                 await look_at(download)
             except OddFileError as odd:
                 note = replace(note, reason=f"{note.reason}; {odd.reason}")
-            await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), note)
+            return await self.archive.put_quarantine(quarantine_segment(diploma), payload_of(download), note)
         finally:
             download.close()
 

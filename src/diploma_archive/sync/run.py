@@ -19,12 +19,14 @@ from uuid import uuid4
 from diploma_archive.archive.archive import Archive
 from diploma_archive.archive.dry_run import DryArchive
 from diploma_archive.archive.open_archive import open_archive
+from diploma_archive.archive.stored_cursor import NextCursor
 from diploma_archive.errors import DiplomaArchiveError, unexpected
 from diploma_archive.frontcore.source import FrontCore, open_frontcore
 from diploma_archive.listing.batches import Batch, Reading, batches_of, nothing_listed
 from diploma_archive.listing.selection import Scope, Selection
 from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor
+from diploma_archive.model.keys import run_report_key
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, Outcome, SilentObserver
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
@@ -103,7 +105,7 @@ class Run:
             DiplomaArchiveError: fatal; what was done until then is in the run report.
             InterruptedRunError: `stop` was called; the cursor has not moved.
         """
-        status = "stopped"
+        status, following = "stopped", None
         try:
             await self._begin()
             await self._window(handle or self.archive_batch)
@@ -117,14 +119,17 @@ class Run:
                 )
             await self._refuse_an_empty_source()
             self._note_unfit_entries()
+            following = await self._next_cursor()
             status = "finished"
         except asyncio.CancelledError:
             status = "interrupted"
             raise
         finally:
-            await self._write_report(status)
-        # After the report: a cursor that moved without one would hide what the run did.
-        await self._move_cursor()
+            await self._write_report(status, following)
+        if following is not None:
+            # After the report, which names it: a cursor that moved without one would hide what the run did.
+            await self.archive.move_cursor(following)
+            self.cursor_after = following.written.cursor
         if self._checkpoint is not None:
             await self._checkpoint.remove()
         return self.tally
@@ -252,27 +257,32 @@ class Run:
         if everything and nothing and await self.archive.holds_diplomas():
             raise nothing_listed(self._reading.participants)
 
-    async def _move_cursor(self) -> None:
+    async def _next_cursor(self) -> NextCursor | None:
+        """Return the cursor that this run is to write, or None where it stays as it is."""
         reading = self._reading
         if reading.has_row_ahead:
             log.warning("FrontCore dates a participant in the future: its row is read in every run")
         # A row that could not be read has no id to try again: the cursor waits for it.
         read_everything = reading.read_everything and not reading.problems
-        if self.selection.moves_cursor and read_everything and not self.options.dry_run:
-            gone_by = Cursor() if reading.cursor_was_ahead else self.cursor_before
-            moved = gone_by.advanced(
-                reading.newest,
-                self.tally.to_try_again,
-                seen=reading.seen(),
-                full=self.selection.scope is Scope.FULL,
-            )
-            self.cursor_after = await self.archive.move_cursor(moved, self.run_id)
+        if not (self.selection.moves_cursor and read_everything) or self.options.dry_run:
+            return None
+        gone_by = Cursor() if reading.cursor_was_ahead else self.cursor_before
+        moved = gone_by.advanced(
+            reading.newest,
+            self.tally.to_try_again,
+            seen=reading.seen(),
+            full=self.selection.scope is Scope.FULL,
+        )
+        report = run_report_key(self.started_at, self.run_id)
+        following = await self.archive.next_cursor(moved, self.run_id, report)
+        self.cursor_after = moved if following is None else None
+        return following
 
     def _counts_of_report(self) -> dict[str, Any]:
         counts = {name: value for name, value in self.counts().items() if name not in ("failures", "run_id")}
         return counts | ({"second_look": self.source.second_look} if self.source.second_look else {})
 
-    async def _write_report(self, status: str) -> None:
+    async def _write_report(self, status: str, cursor: NextCursor | None) -> None:
         """Write what happened under `runs/`; a run that could not begin to read the source leaves nothing behind."""
         try:
             if status == "finished" or self.tally.counts:
@@ -285,6 +295,7 @@ class Run:
                     force=self.options.force,
                     started_at=self.started_at,
                     counts=self._counts_of_report(),
+                    cursor=cursor,
                 )
         except DiplomaArchiveError as error:
             if status == "finished":

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from diploma_archive.archive.archive import Archive
+from diploma_archive.archive.stored_cursor import NextCursor
 from diploma_archive.model.json_document import FORMAT, TOOL, utc_text
 from diploma_archive.model.keys import run_report_key
 from diploma_archive.model.payload import Payload
@@ -26,6 +27,7 @@ async def put_run_report(
     force: bool,
     started_at: datetime,
     counts: Mapping[str, Any],
+    cursor: NextCursor | None,
 ) -> None:
     """Store the report of a run.
 
@@ -33,6 +35,7 @@ async def put_run_report(
         spool: the findings of the run.
         status: `finished`, `stopped` (by a fatal error) or `interrupted`.
         counts: the counts of the run, without its failures: those are among the outcomes.
+        cursor: the one that the run writes after its report.
 
     Raises:
         StoreError: it cannot be stored.
@@ -46,7 +49,7 @@ async def put_run_report(
         "started_at": utc_text(started_at),
         "finished_at": utc_text(datetime.now(UTC)),
         "tool": TOOL,
-        "previous": await archive.previous_reports(),
+        **await archive.links(cursor),
         **counts,
     }
     with spool.finished(head) as report:

@@ -5,22 +5,23 @@ Rule: below the prefix there is nothing that this program does not know; what it
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 
+from diploma_archive.archive.erasure_receipts import erased_keys
 from diploma_archive.errors import StoreError
 from diploma_archive.evidence.findings import Finding, FindingClass
-from diploma_archive.evidence.object_reading import Unread, read_text
+from diploma_archive.evidence.object_reading import Text, Unread, read_text
 from diploma_archive.evidence.report_check import run_id_of
-from diploma_archive.model.cursor import read_cursor
+from diploma_archive.model.cursor import CursorObject, follows_of, read_cursor, report_of
 from diploma_archive.model.json_document import FORMAT, Document, from_json
 from diploma_archive.model.key_kinds import KeyKind, kind_of
+from diploma_archive.model.suppression_history import ReceiptClaims
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 from diploma_archive.verify.sampling import Choice
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class OtherObjects:
@@ -31,19 +32,26 @@ class OtherObjects:
         self._choice = choice
         self._since = since
         self._cursors: list[Listed] = []
+        self._checkpoints: list[Listed] = []
         self._receipts: list[Listed] = []
+        self._read_receipts: dict[str, Document] = {}
+        self.marks: list[Listed] = []
         self._unknown: list[str] = []
         self._damaged: set[Finding] = set()
-        self.reports: list[str] = []
+        self.reports: dict[str, datetime] = {}
         self.checked = 0
 
     def add(self, row: Listed) -> None:
         """Sort one row."""
         kind, is_covered = kind_of(row.key), self._choice.covers_key(row.key)
         if run_id_of(row.key):
-            self.reports.append(row.key)
+            self.reports[row.key] = row.modified
         elif kind is KeyKind.CURSOR:
             self._cursors.append(row)
+        elif kind is KeyKind.CHECKPOINT:
+            self._checkpoints.append(row)
+        elif kind is KeyKind.MARK:
+            self.marks.append(row)
         elif kind is KeyKind.RECEIPT:
             self._receipts.append(row)
         elif kind is None and row.key and is_covered and row.modified <= self._since:
@@ -51,27 +59,44 @@ class OtherObjects:
         self.checked += is_covered
 
     def receipts(self) -> Iterator[list[str]]:
-        """Yield what each receipt says is gone: the SHA-256 of the keys of records.
+        """Yield what each receipt says is gone: the SHA-256 of keys.
 
         One that is not complete too: it claims only what is gone, and what is left is found by itself.
         """
         for row in self._receipts:
-            document = self._read(row, "a receipt")
-            erased = document.get("records")
-            if isinstance(erased, list):
-                yield [one for one in erased if isinstance(one, str) and _SHA256.fullmatch(one)]
+            document = self._read_receipts[row.key] = self._read(row, "a receipt")
+            yield list(erased_keys(document))
+
+    @property
+    def receipt_claims(self) -> tuple[ReceiptClaims, ...]:
+        """Return what the receipts that `receipts` has read say of marks and of each other."""
+        return tuple(ReceiptClaims.of(key, document) for key, document in self._read_receipts.items())
+
+    @cached_property
+    def cursors(self) -> list[tuple[Listed, CursorObject]]:
+        """Return the cursors that can be read, each with its row; those that cannot are findings."""
+        found = []
+        for row in self._cursors:
+            text = read_text(self._reader, row) if self._choice.covers_key(row.key) else Unread(None)
+            document = self._document(row, text, "a cursor")
+            if not (document and isinstance(text, Text)):
+                continue
+            try:
+                cursor = read_cursor(document)
+            except StoreError as error:
+                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, row.key, error.fix))
+                continue
+            about = CursorObject(row.key, cursor, follows_of(document), report_of(document), text.sha256)
+            found.append((row, about))
+        return found
 
     def findings(self) -> set[Finding]:
         """Return what is wrong here; each unknown object is looked for once more."""
-        for row in self._cursors:
-            if not self._choice.covers_key(row.key):
-                continue
-            try:
-                document = self._read(row, "a cursor")
-                if document:
-                    read_cursor(document)
-            except StoreError as error:
-                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, row.key, error.fix))
+        _ = self.cursors  # they are read: what cannot be is a finding
+        for row in self._checkpoints:
+            if self._choice.covers_key(row.key):
+                self._read(row, "a checkpoint")
+        self._check_marks()
         unknown = {
             Finding(FindingClass.UNKNOWN_OBJECT, key, "it lies where diploma-archive writes nothing of this name")
             for key in self._unknown
@@ -79,8 +104,23 @@ class OtherObjects:
         }
         return unknown | self._damaged
 
+    def _check_marks(self) -> None:
+        """See that each mark is one, and made with the key of the others."""
+        made_with = {
+            row.key: self._read(row, "a suppression mark").get("key_check")
+            for row in self.marks
+            if self._choice.covers_key(row.key)
+        }
+        usual = Counter(filter(None, made_with.values())).most_common(1)
+        for key, key_check in made_with.items():
+            if key_check and key_check != usual[0][0]:
+                why = "it was made with another key than the others"
+                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, key, why))
+
     def _read(self, row: Listed, what: str) -> Document:
-        text = read_text(self._reader, row)
+        return self._document(row, read_text(self._reader, row), what)
+
+    def _document(self, row: Listed, text: Text | Unread, what: str) -> Document:
         if isinstance(text, Unread):
             if text.kind is not None:
                 self._damaged.add(Finding(text.kind, row.key, text.why))

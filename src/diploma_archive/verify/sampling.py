@@ -41,7 +41,7 @@ class Choice:
         if self.certificates:
             return unit.certificate in self.certificates
         if self.prefix:
-            keys = [row.key for row in unit.rows] + [claim.record for claim in unit.claims]
+            keys = [row.key for row in unit.rows] + [claim.record for claim in (*unit.claims, *unit.notes_claimed)]
             return any(key.startswith(self.prefix) for key in keys)
         return group_of(unit.certificate, self.one_in) == self.group
 

@@ -22,6 +22,7 @@ from diploma_archive.evidence.report_chain import Chain, keeps_checksums, read_c
 from diploma_archive.model import keys
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
+from diploma_archive.verify.held_against_reports import Witness
 from diploma_archive.verify.housekeeping_objects import OtherObjects
 from diploma_archive.verify.sampling import EVERYTHING, Choice
 
@@ -54,6 +55,7 @@ class Order:
     chain: bool = True
     omitted: tuple[str, ...] = ()
     threads: int = 8
+    root: str | None = None  # the archive's prefix in the bucket, where it is known
 
 
 @dataclass
@@ -156,6 +158,10 @@ class _Verifier:
         self._ledger.distrust(chain.altered)
         for receipt in self._others.receipts():
             self._ledger.add_erased(receipt)
+        if self._order.choice.is_everything:
+            witness = Witness(self._reader, chain, self._others, self._rules.since)
+            self._findings |= witness.findings()
+            self._notes |= set(witness.notes(self._order.root))
         self._findings |= set(chain.findings)
         if not chain.reports and not chain.findings and self._ledger.objects():
             why = "there are diplomas and not a single run report, although every run writes one"

@@ -22,7 +22,7 @@ def test_the_same_text_gives_the_same_bytes():
     assert draw(TEXT) != draw(replace(TEXT, serial="2024-SAFE-002"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_no_text_breaks_it(text):
     """Controls, lone surrogates, other scripts and long names still give a one-page PDF."""

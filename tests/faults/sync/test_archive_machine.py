@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, currently_in_test_context, note, settings
+from hypothesis import currently_in_test_context, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -420,7 +420,5 @@ def test_any_sequence_of_changes_faults_crashes_and_runs(source: Sandbox, s3: Lo
             stateful_step_count=12,
             derandomize=True,
             database=None,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
         ),
     )

@@ -19,7 +19,7 @@ TEXTS = st.one_of(
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.none() | TEXTS, st.none() | TEXTS, st.integers(1, 2**63 - 1), st.booleans(), TEXTS)
 @example("\ufdfa" * 500, "\u0130" * 500, 2**63 - 1, True, "k")
 def test_every_name_is_good_on_every_file_system(serial, certificate, diploma_id, several, key):
@@ -33,7 +33,7 @@ def test_every_name_is_good_on_every_file_system(serial, certificate, diploma_id
         assert not RESERVED.fullmatch(last)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.lists(st.none() | st.booleans() | st.integers() | TEXTS, min_size=2, max_size=4), max_size=4))
 def test_every_table_is_read_back_row_by_row(rows):
     """Whatever the cells hold, a reader finds as many rows and cells as there are, and no formula."""
@@ -46,7 +46,7 @@ def test_every_table_is_read_back_row_by_row(rows):
     assert read[1:] == [[cell(value) for value in row] for row in rows]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS, st.sampled_from(["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", " =", "\u00a0+"]))
 @example("=" * 100_000, "=")
 def test_no_text_is_a_formula(text, start):

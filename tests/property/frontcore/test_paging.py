@@ -98,7 +98,7 @@ def servers(draw: st.DrawFn) -> Server:
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(servers())
 def test_every_row_is_given_exactly_once(server):
     """Nothing that was there at the start is lost or given twice, though rows are inserted meanwhile."""
@@ -114,7 +114,7 @@ def test_every_row_is_given_exactly_once(server):
     assert at_start <= set(given_ids) or server.shortfall
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(servers(), st.lists(st.integers(0, 3), max_size=30))
 def test_rows_that_move_are_seen_or_the_walk_says_so(server, deleted):
     """Rows deleted behind the reader move the others forward, past the next page: the next sweep brings them."""
@@ -128,7 +128,7 @@ def test_rows_that_move_are_seen_or_the_walk_says_so(server, deleted):
     assert len(given_ids) == len(set(given_ids))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(servers(), st.integers(1, 5))
 def test_a_total_that_is_not_reached_is_told(server, more):
     """Fewer rows than the server itself counts are never the whole, whichever way it counts."""
@@ -149,7 +149,7 @@ def test_a_total_that_is_not_reached_is_told(server, more):
     assert bool(lying.shortfall) is bool(hidden)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(servers())
 def test_an_ascending_list_is_given_with_its_new_rows(server):
     """By since_id, rows that were inserted on the way are given too."""
@@ -157,7 +157,7 @@ def test_an_ascending_list_is_given_with_its_new_rows(server):
     assert walk(server, bound(server)) == sorted(server.rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(servers())
 def test_a_server_that_repeats_one_page_for_ever_ends(server):
     """A server that honours neither since_id nor page is noticed within a few requests."""
@@ -171,7 +171,7 @@ def test_a_server_that_repeats_one_page_for_ever_ends(server):
     assert set(first_page) <= set(given_ids)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1, 30), max_size=6).filter(bool), st.booleans())
 def test_any_page_repeated_for_ever_ends(page, names_next):
     """Even a page in no order, with doubles, ends; with a next page named for ever, it ends as an error."""

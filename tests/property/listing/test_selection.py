@@ -22,7 +22,7 @@ def typed(draw: st.DrawFn) -> tuple[str, set[int]]:
     return text, meant
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(typed())
 def test_what_was_typed_is_what_is_meant(case):
     """Ids come back sorted, each once, as many as `len` says, in ranges that do not touch."""
@@ -33,7 +33,7 @@ def test_what_was_typed_is_what_is_meant(case):
     assert all(end + 1 < start for (_, end), (start, _) in zip(ids.ranges, ids.ranges[1:], strict=False))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(typed())
 def test_ranges_round_trip(case):
     """What was read, written down again, is read as the same."""
@@ -42,7 +42,7 @@ def test_ranges_round_trip(case):
     assert again == ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=40) | st.text("0123456789-, \n", max_size=40))
 def test_any_text_is_read_or_refused(text):
     """Whatever is typed: ids above 0, or one plain sentence on one line."""

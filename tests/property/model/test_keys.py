@@ -24,7 +24,7 @@ def expected(text: str) -> str:
     return out if len(out) <= 120 else out[:86] + "_h" + hashlib.sha256(raw).hexdigest()[:32]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(NAMES)
 @example("a" * 1500)
 @example("\u212b")
@@ -33,7 +33,7 @@ def test_the_escape_is_the_one_of_the_design(text):
     assert escape(text) == expected(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(NAMES)
 def test_segments_stay_in_their_place(text):
     """Whatever a name holds, its segment is one plain folder name of at most 122 bytes."""
@@ -44,7 +44,7 @@ def test_segments_stay_in_their_place(text):
     assert len(escape(text)) <= 120
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(NAMES, NAMES)
 @example("_2F", "/")
 @example(".", "_2E")
@@ -56,7 +56,7 @@ def test_two_names_never_share_a_segment(one, other):
     assert (escape(one) == escape(other)) is same
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(NAMES)
 def test_short_segments_can_be_read_back(text):
     """A segment that is not shortened tells the name: it decodes to the NFC bytes."""
@@ -66,7 +66,7 @@ def test_short_segments_can_be_read_back(text):
         assert raw == unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(NAMES, st.integers(1, 2**63 - 1))
 def test_a_certificate_number_is_never_taken_for_a_diploma_id(text, diploma_id):
     """`d-5` is a diploma without a number, and no number can be written so."""
@@ -74,7 +74,7 @@ def test_a_certificate_number_is_never_taken_for_a_diploma_id(text, diploma_id):
     assert segment == f"d-{diploma_id}" if is_blank(text) else segment.startswith("c-")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 2**63 - 1), st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(1, 999))
 def test_index_names_round_trip(diploma_id, revision, generation):
     """Every name that is written can be read back."""
@@ -82,7 +82,7 @@ def test_index_names_round_trip(diploma_id, revision, generation):
     assert read_index_name(name.key("c-x.1.json")) == name
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60))
 def test_reading_an_index_name_never_fails(key):
     """A foreign object in the bucket is ignored, never an error."""

@@ -77,14 +77,14 @@ def respelt_value(value: Any, kind: str, chance: random.Random) -> Any:
     return chance.choice([value, str(value), f" {value} ", *([float(value)] if value < 2**53 else [])])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(items())
 def test_a_revision_is_what_the_design_says(item):
     """Whoever computes it from the design and the item gets the same 16 digits."""
     assert revision(item) == oracle.revision(item)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(items(), st.randoms(use_true_random=False))
 def test_phps_spelling_makes_no_revision(item, chance):
     """Strings for numbers, 0 and 1 for flags, [] for an empty object and missing for null are the same state."""
@@ -92,7 +92,7 @@ def test_phps_spelling_makes_no_revision(item, chance):
     assert revision(odd) == revision(item) == oracle.revision(item)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(items(), st.data())
 def test_contact_data_links_and_tokens_make_no_revision(item, data):
     """A new phone number, link or token, or a field that nobody knows, archives nothing twice."""
@@ -106,7 +106,7 @@ def test_contact_data_links_and_tokens_make_no_revision(item, data):
     assert revision(item) == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(items(), st.data())
 def test_every_change_of_evidence_makes_a_revision(item, data):
     """What a certificate attests cannot change unnoticed: each field by itself names another revision."""

@@ -71,7 +71,7 @@ def respelt(value: Any, chance: random.Random) -> Any:
     return value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ITEMS, st.randoms(use_true_random=False))
 def test_a_revision_does_not_depend_on_spelling(item, chance):
     """Key order, ids as strings and flags as 0/1 never make a diploma look changed."""
@@ -81,7 +81,7 @@ def test_a_revision_does_not_depend_on_spelling(item, chance):
     assert revision_of(one) == revision_of(other)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ITEMS, st.randoms(use_true_random=False))
 def test_the_order_of_evidence_does_not_matter(item, chance):
     """The canonical JSON sorts by itself."""
@@ -92,7 +92,7 @@ def test_the_order_of_evidence_does_not_matter(item, chance):
     assert fingerprint(dict(shuffled)) == revision_of(diploma)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ITEMS, ITEMS)
 def test_other_evidence_is_another_revision(one, other):
     """Two states share a revision exactly if all their evidence is the same."""
@@ -102,7 +102,7 @@ def test_other_evidence_is_another_revision(one, other):
     assert (revision_of(first) == revision_of(second)) is (evidence(first) == evidence(second))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 @pytest.mark.parametrize(("coerce", "kind"), [(coerce_id, int), (coerce_flag, bool), (coerce_text, str)])
 def test_a_value_is_coerced_or_refused(coerce, kind, value):
@@ -115,7 +115,7 @@ def test_a_value_is_coerced_or_refused(coerce, kind, value):
         assert result is None or type(result) is kind
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_any_item_is_a_diploma_or_a_bad_item(raw):
     """One odd item never costs its neighbours their archiving."""
@@ -126,14 +126,14 @@ def test_any_item_is_a_diploma_or_a_bad_item(raw):
     list(undocumented_fields(raw))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ITEMS, st.sampled_from(["user", "course", "coursedate", "links", "serial", "is_passed", "id"]), JSON)
 def test_a_good_item_with_one_odd_field_does_not_crash(item, field, value):
     """Whatever stands in one field, the item is read or refused."""
     assert isinstance(read_diploma({**item, field: value}), (Diploma, BadItem))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON, JSON)
 def test_any_participant_is_read_or_refused(raw, user):
     """A row of the participants is read, or refused in words."""
@@ -155,7 +155,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(DOCUMENTS)
 def test_documents_round_trip(document):
     """Every text survives the bucket, lone surrogates too, and the bytes are ASCII."""
@@ -174,7 +174,7 @@ TIMES = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TIMES)
 def test_times_are_naive_or_none(raw):
     """A time from the source is naive Oslo time in whole seconds or nothing; it never fails."""

@@ -1,0 +1,86 @@
+"""What is there, held against what the last runs saw and wrote down in their reports, before anything is written.
+
+Rule: what decides who is archived, and where (`archive.json`, the suppression marks), never goes in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from diploma_archive.archive.erasure_receipts import read_receipt
+from diploma_archive.archive.previous_reports import LatestReports
+from diploma_archive.archive.stored_cursor import NextCursor
+from diploma_archive.errors import Kind, StoreError
+from diploma_archive.model.commitments import Commitments
+from diploma_archive.model.keys import ERASURES, key_hash, suppression_mark_key
+from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
+from diploma_archive.store.reader import Reader
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run saw when it began: marks and receipts, by the SHA-256 of their keys."""
+
+    marks: frozenset[str] = field(default_factory=frozenset)
+    receipts: frozenset[str] = field(default_factory=frozenset)
+
+    def commitments(self, identity: bytes, cursor: NextCursor | None) -> Commitments:
+        """Return what the run's report says of the rest of the archive.
+
+        Args:
+            identity: `archive.json`.
+            cursor: the one that the run is about to write.
+        """
+        named = None if cursor is None else (cursor.written.key, cursor.written.sha256)
+        return Commitments(hashlib.sha256(identity).hexdigest(), self.marks, self.receipts, named)
+
+
+def look(reader: Reader, reports: LatestReports, identity: bytes | None, marks: Iterable[str]) -> Seen:
+    """Return what a run sees of marks and receipts, if nothing is gone.
+
+    Args:
+        reports: the last ones.
+        identity: `archive.json`, or None where there is none.
+        marks: the suppression marks that are there.
+
+    Raises:
+        StoreError: `archive.json` is another one than a report names, or a mark is gone that nobody took back; fatal.
+            Or S3 refused or failed.
+    """
+    said = reports.commitments
+    _check_identity(identity, {one.identity for one in said})
+    there = {row.key for row in reader.list(ERASURES)}
+    seen = Seen(
+        frozenset(key_hash(suppression_mark_key(mark)) for mark in marks), frozenset(key_hash(key) for key in there)
+    )
+    reported = frozenset[str]().union(*(one.marks for one in said))
+    known = frozenset[str]().union(*(one.receipts for one in said))
+    is_gone = not reported <= seen.marks
+    # A receipt that a run has seen was held against the marks by that run.
+    read = sorted(key for key in there if is_gone or key_hash(key) not in known)
+    claims = tuple(ReceiptClaims.of(key, read_receipt(reader, key)) for key in read)
+    missing = SuppressionHistory(claims, reported).missing(seen.marks)
+    if missing:
+        raise StoreError(
+            f"{len(missing)} suppression marks are gone, and no receipt says that they were lifted: persons who were "
+            "erased would be archived again",
+            fix="Get their older versions back, or run diploma-archive erase for those persons again (with --lift "
+            "where they may be archived); diploma-archive verify names the marks",
+            kind=Kind.FATAL,
+        )
+    return seen
+
+
+def _check_identity(identity: bytes | None, reported: set[str]) -> None:
+    if not reported or {None if identity is None else hashlib.sha256(identity).hexdigest()} == reported:
+        return
+    raise StoreError(
+        "archive.json is gone, although runs have seen it"
+        if identity is None
+        else "archive.json is not the one that the last runs saw",
+        fix="Get its older version back (aws s3api list-object-versions), and ask who changed it; "
+        "diploma-archive verify says more",
+        kind=Kind.FATAL,
+    )

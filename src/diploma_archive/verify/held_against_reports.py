@@ -1,0 +1,117 @@
+"""What run reports say of `archive.json`, suppression marks, receipts and cursors, held against what is there.
+
+Rule: reports of earlier versions claim nothing, so nothing of theirs turns into a finding; a note says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+
+from diploma_archive.archive.erasure_receipts import receipts
+from diploma_archive.archive.identity import id_of
+from diploma_archive.evidence.findings import Finding, FindingClass, Note
+from diploma_archive.evidence.report_chain import Chain
+from diploma_archive.model.cursor import with_followed
+from diploma_archive.model.json_document import Document, readable_or_empty
+from diploma_archive.model.keys import CURSOR_KEY, ERASURES, IDENTITY_KEY, RUNS, SUPPRESSED, key_hash
+from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
+from diploma_archive.store.reader import Reader
+from diploma_archive.verify.housekeeping_objects import OtherObjects
+
+
+class Witness:
+    """The reports of a chain as witnesses of the rest of an archive."""
+
+    def __init__(self, reader: Reader, chain: Chain, others: OtherObjects, since: datetime) -> None:
+        """Read `archive.json`.
+
+        Args:
+            since: what was written after that is not judged.
+
+        Raises:
+            StoreError: S3 refused or failed.
+        """
+        self._reader = reader
+        self._chain = chain
+        self._others = others
+        self._since = since
+        self._said = chain.commitments
+        stored = reader.get(IDENTITY_KEY)
+        self._identity = b"" if stored is None else stored.body
+
+    def findings(self) -> set[Finding]:
+        """Return what is not as reports say; marks and receipts are looked at once more before they count."""
+        marks = {key_hash(row.key): row.key for row in self._others.marks if row.modified <= self._since}
+        found = set(self._of_erasures(marks, self._others.receipt_claims))
+        if found:
+            marks = {key_hash(row.key): row.key for row in self._reader.list(SUPPRESSED)}
+            claims = tuple(ReceiptClaims.of(*each) for each in receipts(self._reader).items())
+            found &= set(self._of_erasures(marks, claims))
+        return found | set(self._of_identity()) | set(self._of_cursors())
+
+    def notes(self, root: str | None) -> Iterator[Note]:
+        """Yield what a person shall know.
+
+        Args:
+            root: the archive's prefix in the bucket, where it is known.
+        """
+        silent = len(self._chain.reports) - len(self._said)
+        if silent and not self._chain.altered:
+            text = (
+                f"{silent} of {len(self._chain.reports)} run reports are those of earlier versions, which do not name "
+                "archive.json, suppression marks, receipts, quarantine and cursors: what of these was changed or "
+                "removed in their time cannot be shown"
+            )
+            yield Note("claims_less", RUNS, text)
+        document: Document = readable_or_empty(self._identity)
+        if root is not None and document.get("archive_id") != id_of(str(document.get("account")), root):
+            text = "its id does not follow from account and prefix: the archive was moved here from elsewhere"
+            yield Note("moved", IDENTITY_KEY, text)
+
+    def _of_identity(self) -> Iterator[Finding]:
+        sha256 = hashlib.sha256(self._identity).hexdigest()
+        naming = [key for key, said in self._said.items() if said.identity != sha256]
+        if naming:
+            detail = f"{naming[-1]} and {len(naming) - 1} others name it with another hash"
+            yield Finding(FindingClass.ALTERED_IDENTITY, IDENTITY_KEY, detail)
+
+    def _of_erasures(self, marks: dict[str, str], claims: tuple[ReceiptClaims, ...]) -> Iterator[Finding]:
+        """Yield what is wrong with marks and receipts; marks by the hash of their keys."""
+        said = list(self._said.values())
+        history = SuppressionHistory(
+            claims,
+            frozenset[str]().union(*(one.marks for one in said)),
+            said[0].marks if said else frozenset(marks),
+            frozenset[str]().union(*(one.receipts for one in said)),
+        )
+        for mark in history.missing(marks):
+            detail = "a receipt or a run report names it, and no receipt says that it was lifted"
+            yield Finding(FindingClass.MISSING_MARK, f"{SUPPRESSED} (SHA-256 of the key {mark})", detail)
+        for mark in history.unknown(marks):
+            detail = "no receipt of an erasure and no run report of its time names it"
+            yield Finding(FindingClass.UNKNOWN_MARK, marks[mark], detail)
+        for mark in history.still_there(marks):
+            detail = "a receipt says that it was lifted, and it is still there: run erase --lift again"
+            yield Finding(FindingClass.UNKNOWN_MARK, marks[mark], detail)
+        for receipt in history.missing_receipts:
+            detail = "a run report names it, and no other receipt has taken it over"
+            yield Finding(FindingClass.MISSING_RECEIPT, f"{ERASURES} (SHA-256 of the key {receipt})", detail)
+
+    def _of_cursors(self) -> Iterator[Finding]:
+        """Yield the cursors that no report names; those of earlier versions only if they came later than such names."""
+        naming = [self._others.reports[key] for key, said in self._said.items() if said.cursor]
+        numbered = [(row, one) for row, one in self._others.cursors if row.key != CURSOR_KEY]
+        there = [(row, one) for row, one in numbered if row.modified <= self._since]
+        named = [one for _, one in there if self._is_named(one.report, (one.key, one.sha256))]
+        known = {one.key for one in with_followed(named, [one for _, one in there if one.report is None])}
+        for row, one in there:
+            is_earlier = one.report is None and (not naming or row.modified <= min(naming))
+            is_judged_elsewhere = {row.key, one.report} & {finding.key for finding in self._chain.findings}
+            if one.key not in known and not is_earlier and not is_judged_elsewhere:
+                yield Finding(FindingClass.UNNAMED_CURSOR, row.key, "no run report names it with these bytes")
+
+    def _is_named(self, report: str | None, cursor: tuple[str, str]) -> bool:
+        said = self._said.get(report or "")
+        return said is not None and said.cursor == cursor
