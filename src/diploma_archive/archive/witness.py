@@ -77,9 +77,9 @@ def _check_identity(identity: bytes | None, reported: set[str]) -> None:
     if not reported or {None if identity is None else hashlib.sha256(identity).hexdigest()} == reported:
         return
     raise StoreError(
-        "archive.json is gone, although runs have seen it"
+        "the archive has no archive.json any more, although runs have seen it"
         if identity is None
-        else "archive.json is not the one that the last runs saw",
+        else "this archive.json is not the one that the last runs saw",
         fix="Get its older version back (aws s3api list-object-versions), and ask who changed it; "
         "diploma-archive verify says more",
         kind=Kind.FATAL,

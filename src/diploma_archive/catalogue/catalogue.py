@@ -44,10 +44,11 @@ class Unreadable:
 class Catalogue:
     """The catalogue of one archive, open; for one thread."""
 
-    def __init__(self, database: sqlite3.Connection, reader: Reader, file: Path) -> None:
+    def __init__(self, database: sqlite3.Connection, reader: Reader, file: Path, *, rebuild: bool = False) -> None:
         self._database = database
         self._reader = reader
         self.file = file
+        self._rebuild = rebuild
         self._begun = self._about("begun")
 
     def update(self, workers: int, progress: Progress = lambda done, total: None) -> Updated:
@@ -62,7 +63,7 @@ class Catalogue:
             SettingsError: the file cannot be written.
         """
         with plain_errors(self.file):
-            return Update(self._database, self._reader).run(workers, progress)
+            return Update(self._database, self._reader, rebuild=self._rebuild).run(workers, progress)
 
     @property
     def updated_at(self) -> str | None:
@@ -129,7 +130,7 @@ def open_catalogue(
 
     Args:
         file: where it lies; None: where `ARCHIVE_CATALOGUE` says, else in the user's cache folder.
-        rebuild: forget what is in it.
+        rebuild: let `update` read every record again; whoever uses the catalogue meanwhile goes on with what it has.
         note: is told, as a sentence, why a catalogue was begun anew.
 
     Raises:
@@ -146,4 +147,4 @@ def open_catalogue(
         ) from None
     archive = f"{archive_id}/{where.bucket}/{where.prefix}"
     with open_file(place, archive, rebuild=rebuild, note=note) as database:
-        yield Catalogue(database, reader, place)
+        yield Catalogue(database, reader, place, rebuild=rebuild)

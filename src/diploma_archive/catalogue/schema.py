@@ -109,7 +109,7 @@ def open_file(file: Path, archive: str, *, rebuild: bool, note: Callable[[str], 
 
     Args:
         archive: names the archive that it must be of; the catalogue of another one is begun anew.
-        rebuild: begin anew in any case.
+        rebuild: begin anew too where its tables are not as they should be; what is in them is read again by an update.
         note: is told, as a sentence, why a catalogue was begun anew.
 
     Raises:
@@ -123,7 +123,9 @@ def open_file(file: Path, archive: str, *, rebuild: bool, note: Callable[[str], 
                 database.execute(
                     "PRAGMA secure_delete = ON"
                 )  # what was erased from the archive leaves no trace in here
-                reason = _outdated(database, archive) if not rebuild else ""
+                reason = _outdated(database, archive)
+                if reason is None and rebuild and not _has_our_tables(database):
+                    reason = ""
                 if reason:
                     note(f"{reason}; it is built anew from the bucket")
                 if reason is not None:
@@ -215,6 +217,13 @@ def _outdated(database: sqlite3.Connection, archive: str) -> str | None:
     except sqlite3.OperationalError:
         return _DAMAGED
     return None if found == (archive,) else "the catalogue was that of another archive"
+
+
+def _has_our_tables(database: sqlite3.Connection) -> bool:
+    shown = "SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2"
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_SCHEMA)
+        return database.execute(shown).fetchall() == model.execute(shown).fetchall()
 
 
 def _begin(database: sqlite3.Connection, archive: str) -> None:

@@ -50,11 +50,15 @@ class _Read:
 
 
 class Update:
-    """One update of a catalogue."""
+    """One update of a catalogue.
 
-    def __init__(self, database: sqlite3.Connection, reader: Reader) -> None:
+    A rebuild is an update that reads every record again: whoever searches meanwhile finds what was there before.
+    """
+
+    def __init__(self, database: sqlite3.Connection, reader: Reader, *, rebuild: bool = False) -> None:
         self._database = database
         self._reader = reader
+        self._rebuild = rebuild
 
     def run(self, workers: int, progress: Progress) -> Updated:
         """Carry it out; see `Catalogue.update`."""
@@ -71,8 +75,12 @@ class Update:
         with transaction(self._database):
             # What another process has read since we began may have been archived after our LIST.
             dropped = self._database.execute(
-                "DELETE FROM record WHERE read_at < ? AND key NOT IN (SELECT key FROM temp.listed)", (started_at,)
+                "DELETE FROM record WHERE NOT read_at BETWEEN ? AND ? AND key NOT IN (SELECT key FROM temp.listed)",
+                (started_at, utc_text(datetime.now(UTC))),
             ).rowcount
+            self._database.execute(
+                "DELETE FROM course WHERE number NOT IN (SELECT course FROM record WHERE course IS NOT NULL)"
+            )
             self._database.execute("INSERT OR REPLACE INTO about VALUES ('updated', ?)", (started_at,))
         return Updated(listed, done, dropped, time.monotonic() - clock)
 
@@ -90,7 +98,8 @@ class Update:
         )
         self._database.execute(
             """CREATE TEMP TABLE to_do AS SELECT l.* FROM temp.listed l LEFT JOIN main.record r USING (key)
-            WHERE r.key IS NULL OR (r.etag, r.size, r.modified) IS NOT (l.etag, l.size, l.modified)"""
+            WHERE ? OR r.key IS NULL OR (r.etag, r.size, r.modified) IS NOT (l.etag, l.size, l.modified)""",
+            (self._rebuild,),
         )
         (listed,) = self._database.execute("SELECT count(*) FROM temp.listed").fetchone()
         (total,) = self._database.execute("SELECT count(*) FROM temp.to_do").fetchone()

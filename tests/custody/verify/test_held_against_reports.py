@@ -1,0 +1,253 @@
+"""What run reports say of archive.json, marks, receipts, quarantine and cursors is held against what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from diploma_archive.sandbox import answer_faults as faults
+from tests.support.erasing import SUPPRESSION_KEY, USER, diplomas_of, erase, plant_person
+from tests.support.verifying import archive_small_school, delete
+from tests.support.world import World
+
+MADE_UP = "0" * 64
+
+
+@pytest.fixture
+def archived(world: World) -> World:
+    """The small school, archived in two runs."""
+    return archive_small_school(world)
+
+
+@pytest.fixture
+def erased(world: World) -> World:
+    """The small school of which a person was erased, with one run since."""
+    plant_person(world)
+    sync(world, "--all")
+    assert erase(world, "--user", str(USER), "--confirm")[0] == 0
+    assert sync(world, "--all")[0] == 0
+    return world
+
+
+def sync(world: World, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run `sync --json`; return exit code and answer."""
+    done = world.command("sync", *arguments, "--json", ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def verify(world: World) -> dict[str, int]:
+    """Run `verify --json` and return how much of each class was found."""
+    done = world.command("verify", "--json")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == bool(answer["counts"]), done.stderr
+    return dict(answer["counts"])
+
+
+def newest_report(world: World) -> dict[str, Any]:
+    """Return the newest run report."""
+    return world.bucket.document(world.bucket.keys_below("runs/")[-1])
+
+
+def change(world: World, key: str, **fields: object) -> None:
+    """Edit a document in the bucket."""
+    body = json.dumps({**world.bucket.document(key), **fields}, indent=2) + "\n"
+    world.bucket.put(key, body.encode())
+
+
+def test_a_report_names_what_its_run_saw(erased: World) -> None:
+    """archive.json, marks and receipts by SHA-256, and the cursor that follows, key and bytes."""
+    report = newest_report(erased)
+    assert report["archive_sha256"] == hashlib.sha256(erased.bucket.body("archive.json")).hexdigest()
+    for folder, name in (("suppressed/", "marks"), ("erasures/", "receipts")):
+        keys = erased.bucket.keys_below(folder)
+        assert report[name] == sorted(hashlib.sha256(key.encode()).hexdigest() for key in keys)
+        assert keys
+    named = [erased.bucket.document(key)["cursor"] for key in erased.bucket.keys_below("runs/")]
+    keys = [cursor["key"] for cursor in named if cursor]
+    assert set(keys) >= set(erased.bucket.keys_below("state/cursor/"))
+    for cursor in filter(None, named):
+        assert hashlib.sha256(erased.bucket.body(cursor["key"])).hexdigest() == cursor["sha256"]
+
+
+@pytest.mark.parametrize("field", ["account", "base_url", "created_at"])
+def test_an_edited_identity_stops_every_run_and_is_found(archived: World, field: str) -> None:
+    """Also where it is made that of the account that runs next: nobody writes below somebody else's archive."""
+    change(archived, "archive.json", **{field: "made-up"})
+    code, answer = sync(archived, "--all") if field != "account" else sync_as(archived, "made-up")
+    assert (code, answer["kind"]) == (3, "fatal")
+    assert "archive.json is not the one that the last runs saw" in answer["error"]
+    assert verify(archived) == {"altered_identity": 1}
+
+
+def sync_as(world: World, account: str) -> tuple[int, dict[str, Any]]:
+    """Run `sync --all --json` as another account."""
+    done = world.command("sync", "--all", "--json", FRONTCORE_ACCOUNT=account)
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_an_identity_that_is_gone_is_not_made_anew(archived: World) -> None:
+    """A run does not begin another archive in the place of one that runs have seen."""
+    delete(archived.bucket, "archive.json")
+    code, answer = sync(archived, "--all")
+    assert (code, "no archive.json any more" in answer["error"]) == (3, True)
+    assert "archive.json" not in archived.bucket.keys_below()
+    assert archived.command("verify").returncode == 3
+
+
+def test_an_archive_that_was_moved_is_noted_and_goes_on(archived: World) -> None:
+    """The id follows from account and prefix; a bucket may be renamed."""
+    keys = archived.bucket.keys_below()
+    for key in keys:
+        archived.bucket.client.put_object(
+            Bucket=archived.bucket.name, Key=f"elsewhere/{key}", Body=archived.bucket.body(key)
+        )
+    done = archived.command("verify", "--json", ARCHIVE_PREFIX="elsewhere")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert [note["class"] for note in answer["notes"]] == ["moved"]
+    assert answer["counts"] == {}
+    done = archived.command("sync", "--all", "--json", ARCHIVE_PREFIX="elsewhere")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mark_that_is_gone_stops_every_run_and_is_found(erased: World) -> None:
+    """Nobody who was erased comes back in silence; erasing again, or lifting, is the way on."""
+    before = set(erased.bucket.keys_below("diplomas/"))
+    delete(erased.bucket, *erased.bucket.keys_below("suppressed/"))
+    code, answer = sync(erased, "--all")
+    assert (code, "1 suppression marks are gone" in answer["error"]) == (3, True)
+    assert set(erased.bucket.keys_below("diplomas/")) == before
+    assert verify(erased) == {"missing_mark": 1}
+    assert erase(erased, "--user", str(USER), "--confirm")[0] == 0
+    assert (sync(erased, "--all")[0], verify(erased)) == (0, {})
+
+
+def test_a_mark_that_somebody_removed_by_hand_may_be_lifted(erased: World) -> None:
+    """The lifting leaves its receipt, and then runs go on and archive the person again."""
+    delete(erased.bucket, *erased.bucket.keys_below("suppressed/"))
+    code, answer, _ = erase(erased, "--user", str(USER), "--lift", "--confirm")
+    assert (code, answer["lifted"]) == (0, True)
+    code, answer = sync(erased, "--all")
+    assert (code, answer["archived"]) == (0, len(diplomas_of(erased)))
+    assert verify(erased) == {}
+
+
+def test_a_mark_that_was_lifted_is_not_missed_and_counts_again_after_another_erasure(erased: World) -> None:
+    """The receipt of the lifting comes before the mark goes."""
+    receipts = set(erased.bucket.keys_below("erasures/"))
+    assert erase(erased, "--user", str(USER), "--lift", "--confirm")[0] == 0
+    (lifting,) = set(erased.bucket.keys_below("erasures/")) - receipts
+    assert len(erased.bucket.document(lifting)["lifted"]) == 1
+    assert (sync(erased, "--all")[0], verify(erased)) == (0, {})
+    assert erase(erased, "--user", str(USER), "--confirm")[0] == 0
+    assert (sync(erased, "--all")[0], verify(erased)) == (0, {})
+    delete(erased.bucket, *erased.bucket.keys_below("suppressed/"))
+    assert (sync(erased, "--all")[0], verify(erased)) == (3, {"missing_mark": 1})
+
+
+@pytest.mark.parametrize("reported", [False, True], ids=["before any run", "after a run saw it"])
+def test_a_forged_mark_is_found(erased: World, reported: bool) -> None:
+    """Who is kept out and was not erased would never be archived; a run that saw the mark does not vouch for it."""
+    (mark,) = erased.bucket.keys_below("suppressed/")
+    erased.bucket.put(f"suppressed/{MADE_UP}.json", erased.bucket.body(mark))
+    if reported:
+        sync(erased, "--all")
+    assert verify(erased) == {"unknown_mark": 1}
+
+
+def test_a_receipt_that_is_gone_is_found(erased: World) -> None:
+    """Without it the erased and the stolen look alike."""
+    delete(erased.bucket, *erased.bucket.keys_below("erasures/"))
+    counts = verify(erased)
+    assert counts["missing_receipt"] == 1
+    assert counts["missing_diploma"] == len(diplomas_of(erased))
+
+
+def test_an_altered_mark_is_found(erased: World) -> None:
+    """Rubbish, and a mark that was made with another key than the others."""
+    (mark,) = erased.bucket.keys_below("suppressed/")
+    good = erased.bucket.body(mark)
+    erased.bucket.put(mark, b"rubbish")
+    assert verify(erased) == {"altered_record": 1}
+    erased.bucket.put(mark, good)
+    assert erase(erased, "--certificate", "ABC123456", "--confirm")[0] == 0
+    assert verify(erased) == {}
+    change(erased, mark, key_check=MADE_UP)
+    assert verify(erased) == {"altered_record": 1}
+
+
+@pytest.mark.parametrize("removed", [(".bin",), (".json",), (".bin", ".json")], ids=["bytes", "note", "both"])
+def test_what_was_kept_in_quarantine_is_missed(world: World, removed: tuple[str, ...]) -> None:
+    """What came once and was kept is evidence: one finding, whichever half is gone."""
+    world.sandbox.fault("download", faults.SamePdf(b"%PDF-1.4\n" + b"odd" * 200 + b"%%EOF"), id=12345)
+    assert sync(world, "--all")[0] == 1
+    assert verify(world) == {}
+    delete(world.bucket, *(key for key in world.bucket.keys_below("quarantine/") if key.endswith(removed)))
+    assert verify(world) == {"missing_quarantine" if ".json" in removed else "missing_file": 1}
+
+
+def test_a_note_in_quarantine_that_was_edited_is_found(world: World) -> None:
+    """The report has the hash of its bytes."""
+    world.sandbox.fault("download", faults.SamePdf(b"%PDF-1.4\n" + b"odd" * 200 + b"%%EOF"), id=12345)
+    sync(world, "--all")
+    sync(world, "--all")
+    (note,) = [key for key in world.bucket.keys_below("quarantine/") if key.endswith(".json")]
+    assert verify(world) == {}
+    change(world, note, reason="made up")
+    assert verify(world) == {"altered_record": 1}
+
+
+def test_who_was_erased_from_quarantine_is_not_missed(world: World) -> None:
+    """The receipt names bytes and note by hash."""
+    world.sandbox.fault("download", faults.SamePdf(b"%PDF-1.4\n" + b"odd" * 200 + b"%%EOF"), id=12345)
+    sync(world, "--all")
+    assert erase(world, "--certificate", "ABC123456", "--confirm")[0] == 0
+    assert world.bucket.keys_below("quarantine/") == []
+    assert verify(world) == {}
+
+
+def ahead(world: World) -> str:
+    """Return the newest cursor, set ahead."""
+    key = world.bucket.keys_below("state/cursor/")[-1]
+    change(world, key, updated_at="2099-01-01 00:00:00", seen={}, retry=[])
+    return key
+
+
+def test_a_cursor_that_was_edited_does_not_count(archived: World) -> None:
+    """It is not what the report named: the next night reads the source as if it were not there, and verify names it."""
+    ahead(archived)
+    assert verify(archived) == {"unnamed_cursor": 1}
+    archived.sandbox.touch_participant(900001, "2027-01-01 10:00:00")
+    archived.sandbox.reissue(500001, "2026-03-01 10:00:00", passed_note="corrected")
+    assert sync(archived)[1]["archived"] == 1
+
+
+@pytest.mark.parametrize("form", ["named nowhere", "as earlier versions wrote them", "state/cursor.json"])
+def test_a_cursor_that_was_planted_does_not_count(archived: World, form: str) -> None:
+    """Whatever form it has: no report names it, and reports do name others."""
+    newest = archived.bucket.keys_below("state/cursor/")[-1]
+    document = {
+        **archived.bucket.document(newest),
+        "updated_at": "2099-01-01 00:00:00",
+        "seen": {},
+        "follows": [newest],
+    }
+    if form != "named nowhere":
+        document.pop("report")
+    key = "state/cursor.json" if "." in form else "state/cursor/0000000099-made-up.json"
+    if "." in form:
+        delete(archived.bucket, *archived.bucket.keys_below("state/cursor/"))
+        document["run_id"] = newest.rpartition("/")[2].partition("-")[2].removesuffix(".json")
+    archived.bucket.put(key, json.dumps(document).encode())
+    archived.sandbox.touch_participant(900001, "2027-01-01 10:00:00")
+    archived.sandbox.reissue(500001, "2026-03-01 10:00:00", passed_note="corrected")
+    assert sync(archived)[1]["archived"] == 1
+
+
+def test_a_cursor_that_is_named_and_missing_is_no_finding(archived: World) -> None:
+    """A run may be killed between report and cursor, and old ones are removed."""
+    delete(archived.bucket, *archived.bucket.keys_below("state/cursor/"))
+    assert verify(archived) == {}
