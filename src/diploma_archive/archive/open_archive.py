@@ -79,9 +79,7 @@ def open_target(where: ArchiveSettings, access: S3Access | None = None) -> Itera
 
 @contextmanager
 def open_for_a_look(where: ArchiveSettings, access: S3Access | None = None) -> Iterator[Reader]:
-    """Open an archive for a handful of requests: impatient, and `archive.json` is not read.
-
-    Whoever finds nothing then calls `read_identity`, which tells an archive without it from no archive at all.
+    """Open an archive for a handful of requests: impatient, and whoever asks calls `read_identity` first.
 
     Raises:
         StoreError: boto3 cannot build a client; the bucket itself is not asked yet.

@@ -1,6 +1,6 @@
 """`diploma-archive find`: which diplomas the archive holds, by number, person, course or date.
 
-Rule: by certificate number or serial alone it asks the bucket, three requests at the most; every other search asks
+Rule: by certificate number or serial alone it asks the bucket, four requests at the most; every other search asks
 the catalogue, which is brought up to date first.
 """
 
@@ -89,7 +89,7 @@ def find(
 ) -> None:
     """Find diplomas; all that is given must hold. Exit code 1: there is none, or something could not be read.
 
-    By --certificate or --serial alone the bucket is asked, with three requests at the most.
+    By --certificate or --serial alone the bucket is asked, with four requests at the most.
     Everything else is searched for in a catalogue on this machine (ids, dates and courses, no names).
     """
     with reporting(as_json):
@@ -212,7 +212,7 @@ def _explanations(answer: Answer) -> list[str]:
         if hit.note is not None
     ][:5]
     if any(hit.read != "record" for hit in answer.hits):
-        said.append("- stands for what three requests do not tell; diploma-archive show reads everything")
+        said.append("- stands for what four requests do not tell; diploma-archive show reads everything")
     if any(hit.matched == "older" for hit in answer.hits):
         said.append("* only an older revision is what was asked for; the line shows the current one")
     if answer.total is None:

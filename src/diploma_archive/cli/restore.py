@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +14,16 @@ from diploma_archive.archive.open_archive import open_target
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
+from diploma_archive.errors import DiplomaArchiveError, Kind
+from diploma_archive.evidence.findings import ALTERED
 from diploma_archive.export.restore import Restored, restore
 from diploma_archive.model.plain_text import without_controls
+from diploma_archive.model.source_items import OMITTABLE_FIELDS
 from diploma_archive.settings.loading import load_archive_settings
 from diploma_archive.settings.sources import given
+from diploma_archive.store.reader import Reader
+from diploma_archive.verify.sampling import EVERYTHING
+from diploma_archive.verify.verify import Order, verify
 
 
 @app.command("restore")
@@ -32,6 +39,7 @@ def restore_command(
                 source,
                 store,
                 prefix=where.prefix,
+                check=partial(_refuse_what_is_altered, threads=where.concurrency),
                 account=given().get("FRONTCORE_ACCOUNT"),
                 suppression_key=where.suppression_key,
                 workers=where.concurrency,
@@ -43,6 +51,25 @@ def restore_command(
             _print(done)
         if not done.is_complete:
             raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _refuse_what_is_altered(reader: Reader, is_part: bool, *, threads: int) -> None:
+    """See that an export is what its keys, records and reports say, as `verify` looks at an archive.
+
+    What it lacks is no matter here: that was said when it was made.
+
+    Raises:
+        DiplomaArchiveError: it is not; fatal.
+    """
+    order = Order(EVERYTHING, chain=not is_part, omitted=tuple(OMITTABLE_FIELDS), threads=threads)
+    wrong = [one for one in verify(reader, order).findings if one.kind in ALTERED]
+    if wrong:
+        more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise DiplomaArchiveError(
+            f"the export is not what was archived: {without_controls(wrong[0].key)}: {wrong[0].detail}{more}",
+            fix="Run diploma-archive verify where it was exported from, and export again",
+            kind=Kind.FATAL,
+        )
 
 
 def _print(done: Restored) -> None:

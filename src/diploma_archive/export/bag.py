@@ -7,6 +7,8 @@ checking is used: its `make_bag` moves files, changes the working directory and 
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -77,6 +79,7 @@ def check_bag(root: Path) -> None:
         BagDamagedError: it is no bag, not complete, or was altered; some of its bad files are named.
         OSError: it cannot be read.
     """
+    _refuse_what_is_no_file(root)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bagit-python uses calls that newer Pythons warn of
@@ -88,6 +91,19 @@ def check_bag(root: Path) -> None:
         ) from None
     except (ValueError, KeyError, AttributeError, TypeError):  # what bagit-python does with odd manifests
         raise BagDamagedError("the bag cannot be read: its manifests are damaged", fix="Copy it again") from None
+
+
+def _refuse_what_is_no_file(root: Path) -> None:
+    """See that a bag holds plain files and folders alone: whoever opened a pipe would wait for ever."""
+    for folder, folders, files in os.walk(root):
+        for path in (Path(folder) / name for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                shown = ascii(str(path.relative_to(root)))[1:-1]
+                raise BagDamagedError(
+                    f"the bag holds {shown}, which is a link or no file",
+                    fix="Copy the bag again from where it is whole",
+                )
 
 
 def _validate(bag: bagit.Bag) -> None:

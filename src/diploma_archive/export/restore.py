@@ -7,12 +7,14 @@ of DESIGN.md section 6; what lies in the target already is never overwritten, an
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from diploma_archive.errors import Kind, SettingsError, StoreError
+from diploma_archive.export.bag_reader import BagReader
 from diploma_archive.export.export_folder import plain_disk_errors
 from diploma_archive.export.export_ledger import Copy
 from diploma_archive.export.export_on_disk import Source
@@ -24,6 +26,7 @@ from diploma_archive.model.key_kinds import kind_of
 from diploma_archive.model.payload import Payload
 from diploma_archive.store.listing import in_order
 from diploma_archive.store.parallel import in_parallel
+from diploma_archive.store.reader import Reader
 from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 
 _EVIDENCE = (keys.DIPLOMAS, keys.QUARANTINE, keys.RUNS, keys.ERASURES, keys.SUPPRESSED)
@@ -93,6 +96,7 @@ def restore(
     store: Store,
     *,
     prefix: str,
+    check: Callable[[Reader, bool], None],
     account: str | None = None,
     suppression_key: SecretStr | None = None,
     workers: int,
@@ -103,6 +107,8 @@ def restore(
     Args:
         store: the target: empty below its prefix, or this archive, such as half restored from the same export.
         prefix: of the target, for the length of its keys.
+        check: is given the export as an archive, and whether it is a part of one, and refuses it by raising where it is
+            not what its keys, records and reports say.
         account: whose archive the export must be, or None where that is not known.
         suppression_key: needed where target or export have marks of persons who were erased.
         tell: is told how many objects are done.
@@ -121,6 +127,8 @@ def restore(
             is_part=export.purpose.get("everything") is not True,
         )
         _check_account(export.identity, account)
+        with closing(BagReader(export)) as reader:
+            check(reader, done.is_part)
         _look_at(store, export, done, workers)
         left_out = LeftOut(export, store, suppression_key)
         done.suppressed = left_out.diplomas

@@ -1,8 +1,8 @@
-"""Finds a diploma by its certificate number or serial straight from the bucket: three requests at the most.
+"""Finds a diploma by its certificate number or serial straight from the bucket: four requests at the most.
 
-Rule: the number of requests never depends on the size of the archive; where three do not tell which revision is
-current, that is said and not guessed. Without a hit the last request reads `archive.json`, so that a misspelt
-prefix never looks like an archive without this diploma.
+Rule: the number of requests never depends on the size of the archive; where four do not tell which revision is
+current, that is said and not guessed. The first one reads `archive.json`: a newer format is refused before anything
+else is read, and a misspelt prefix never looks like an archive without this diploma.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from diploma_archive.model.typed_certificate_number import WITHOUT_NUMBER, numbe
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
-MAX_REQUESTS = 3
+MAX_REQUESTS = 4
 PAGE = 1_000  # as many keys as one LIST gives
 
 ASK_SHOW = "which revision is current was not read"
@@ -85,14 +85,14 @@ class Lookup:
         return self._first([f"{DIPLOMAS}{serial}/{rest}" for serial, rest in pairs], self._by_records)
 
     def _first(self, prefixes: list[str], hits: Callable[[list[Listed]], list[Hit]]) -> Looked:
+        self.requests += 1
+        read_identity(self._reader)
         for prefix in prefixes[:2]:
             self.requests += 1
             rows = list(islice(self._reader.list(prefix), PAGE))
             found = hits(rows)
             if found:
                 return Looked(tuple(found), more=len(rows) == PAGE)
-        self.requests += 1
-        read_identity(self._reader)
         return Looked()
 
     def _by_entries(self, rows: list[Listed]) -> list[Hit]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import bagit
 import pytest
 
 from diploma_archive.sandbox import LocalS3
+from diploma_archive.sandbox import answer_faults as faults
 from tests.support.erasing import SUPPRESSION_KEY, erase
 from tests.support.exports import bucket, export_here, last_json
 from tests.support.s3_proxy import Answer, S3Proxy, StripCondition
@@ -262,6 +267,85 @@ def test_a_bag_that_was_damaged_on_its_way_writes_nothing(world: World, bag: Pat
         assert "2024-SAFE-001_ABC123456.pdf" in answer["error"]
     if what == "add":
         assert ".DS_Store" in answer["error"]
+
+
+def remake(bag: Path, *changed: str) -> None:
+    """Make `objects.jsonl` and all manifests fit the bag again, as somebody who knows BagIt can."""
+    paper = bag / "data/objects.jsonl"
+    lines = [json.loads(line) for line in paper.read_text().splitlines()]
+    for line in lines:
+        if line["file"] in changed:
+            body = (bag / "data" / line["file"]).read_bytes()
+            line |= {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    paper.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shutil.rmtree(bag / "made", ignore_errors=True)
+    bagit.make_bag(str(shutil.move(bag / "data", bag / "made")), checksums=["sha256"])
+    for path in (*bag.glob("*.txt"),):
+        path.unlink()
+    for path in (bag / "made").iterdir():
+        path.rename(bag / path.name)
+    (bag / "made").rmdir()
+
+
+def lines_of(bag: Path) -> list[dict[str, Any]]:
+    """Return what `objects.jsonl` says."""
+    return [json.loads(line) for line in (bag / "data/objects.jsonl").read_text().splitlines()]
+
+
+def exchange(bag: Path, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Let two keys have each other's bytes."""
+    lines = lines_of(bag)
+    for line in lines:
+        if line["key"] in (one["key"], other["key"]):
+            theirs = other if line["key"] == one["key"] else one
+            line |= {name: theirs[name] for name in ("file", "sha256", "size")}
+    (bag / "data/objects.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+ATTACKS = ["pdf", "record", "pdfs", "records", "entries", "reports", "identity", "note"]
+
+
+@pytest.mark.parametrize("what", ATTACKS)
+def test_a_bag_that_was_remade_around_a_forgery_writes_nothing(
+    world: World, tmp_path: Path, target: Bucket, s3: LocalS3, what: str
+) -> None:
+    """All its manifests fit: what keys, records and run reports claim does not, and that is seen before any write."""
+    world.sandbox.fault("download", faults.SamePdf(b"%PDF-1.4\n" + b"odd" * 200 + b"%%EOF"), id=500002)
+    world.run()
+    world.run()
+    bag = tmp_path / "bag"
+    export_here(world, bag, everything=True)
+    remake(bag)
+    assert restore(world, bag, new_bucket(s3, prefix=ELSEWHERE))[0] == 0, "the forger's tools make good bags"
+    patterns = {
+        **{"pdf": "diplomas/*.pdf", "record": "diplomas/*.json", "pdfs": "diplomas/*.pdf"},
+        **{"records": "diplomas/*.json", "entries": "certificates/*.json", "reports": "runs/*.json"},
+        **{"identity": "archive.json", "note": "quarantine/*.json"},
+    }
+    found = [line for line in lines_of(bag) if fnmatch(line["key"], patterns[what])]
+    if what.endswith("s"):
+        exchange(bag, *found[:2])
+        remake(bag)
+    else:
+        path = bag / "data" / found[0]["file"]
+        body = path.read_bytes()
+        edited = {} if what == "pdf" else {**json.loads(body), "account": "x", "sha256": "y"}
+        forged = body + b"%" if what == "pdf" else json.dumps(edited).encode()
+        path.write_bytes(forged)
+        remake(bag, found[0]["file"])
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["kind"], "is not what was archived" in answer["error"]) == (3, "fatal", True)
+    assert held(target) == {}
+
+
+@pytest.mark.parametrize("place", ["beside", "data", "instead"])
+def test_a_pipe_in_a_bag_hangs_nothing(world: World, bag: Path, target: Bucket, place: str) -> None:
+    """Only plain files are ever opened."""
+    path = {"beside": bag / "pipe", "data": bag / "data/pipe", "instead": bag / "data/README.txt"}[place]
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    code, answer, _ = restore(world, bag, target)
+    assert (code, answer["kind"], held(target)) == (3, "fatal", {})
 
 
 def forge(bag: Path, change: dict[str, Any]) -> None:
