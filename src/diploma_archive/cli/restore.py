@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +16,12 @@ from diploma_archive.archive.open_archive import open_target
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.errors import DiplomaArchiveError, Kind
+from diploma_archive.errors import DiplomaArchiveError, Kind, SettingsError
 from diploma_archive.evidence.findings import ALTERED
 from diploma_archive.export.restore import Restored, restore
+from diploma_archive.model.json_document import FORMAT, readable_or_empty
+from diploma_archive.model.key_kinds import KeyKind, kind_of
+from diploma_archive.model.keys import ERASURES, receipt_key
 from diploma_archive.model.plain_text import without_controls
 from diploma_archive.model.source_items import OMITTABLE_FIELDS
 from diploma_archive.settings.loading import load_archive_settings
@@ -25,10 +30,16 @@ from diploma_archive.store.reader import Reader
 from diploma_archive.verify.sampling import EVERYTHING
 from diploma_archive.verify.verify import Order, verify
 
+MAX_RECEIPT_BYTES = 20_000_000
+
 
 @app.command("restore")
 def restore_command(
     source: Annotated[Path, typer.Option("--from", help="The folder of an export.", metavar="DIR")],
+    receipt: Annotated[
+        list[Path] | None,
+        typer.Option(help="A receipt of an erasure that the export does not know; repeatable.", metavar="FILE"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, as the last line.")] = False,
 ) -> None:
     """Bring an export back into the empty bucket or prefix that ARCHIVE_BUCKET and ARCHIVE_PREFIX name."""
@@ -39,6 +50,7 @@ def restore_command(
                 source,
                 store,
                 prefix=where.prefix,
+                given_receipts=dict(_read_receipt(path) for path in receipt or ()),
                 check=partial(_refuse_what_is_altered, threads=where.concurrency),
                 account=given().get("FRONTCORE_ACCOUNT"),
                 suppression_key=where.suppression_key,
@@ -51,6 +63,32 @@ def restore_command(
             _print(done)
         if not done.is_complete:
             raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _read_receipt(path: Path) -> tuple[str, bytes]:
+    """Return a receipt and the key that it gets: that of its name, or else one made of what it holds.
+
+    Raises:
+        SettingsError: the file cannot be read, or is no receipt.
+    """
+    try:
+        with path.open("rb") as file:
+            body = file.read(MAX_RECEIPT_BYTES)
+    except OSError as error:
+        raise SettingsError(f"the file in --receipt cannot be read ({error.strerror})", fix="Check its name") from None
+    document = readable_or_empty(body)
+    try:
+        moment = datetime.fromisoformat(str(document.get("erased_at") or document.get("lifted_at")))
+    except ValueError:
+        moment = None
+    if document.get("format") != FORMAT or moment is None:
+        raise SettingsError(
+            "the file in --receipt is no receipt of an erasure",
+            fix="Give a file from the folder erasures/ of the archive, as it is there",
+        )
+    key = f"{ERASURES}{path.name}"
+    made = receipt_key(moment, hashlib.sha256(body).hexdigest()[:16])
+    return (key if kind_of(key) is KeyKind.RECEIPT else made), body
 
 
 def _refuse_what_is_altered(reader: Reader, is_part: bool, *, threads: int) -> None:

@@ -18,7 +18,7 @@ from diploma_archive.export.export_ledger import Copy
 from diploma_archive.export.export_on_disk import Source
 from diploma_archive.model.json_document import Document, readable_or_empty
 from diploma_archive.model.key_kinds import KeyKind, kind_of
-from diploma_archive.model.keys import key_hash
+from diploma_archive.model.keys import hash_in, key_hash
 from diploma_archive.model.parsed_record import RecordContent, read_record_content
 from diploma_archive.store.store import Store
 
@@ -30,11 +30,14 @@ class LeftOut:
         diplomas: how many records of persons who were erased were left out.
     """
 
-    def __init__(self, export: Source, target: Store, key: SecretStr | None) -> None:
+    def __init__(
+        self, export: Source, target: Store, key: SecretStr | None, receipts_given: Iterable[Document] = ()
+    ) -> None:
         """Read the marks of both, the receipts of the target, and, where there are any, the export's records.
 
         Args:
             key: the secret of the marks, where there are marks.
+            receipts_given: of erasures that neither of the two knows.
 
         Raises:
             StoreError: there are marks and no key that fits them, or a record does not say whose it is; fatal.
@@ -45,7 +48,8 @@ class LeftOut:
             read_suppressions(target, key),
             suppressions_of(copies, lambda mark: self._body(copies[mark]), key),
         ]
-        self._erased = frozenset[str]().union(*map(erased_keys, receipts(target).values()))
+        known = [*receipts(target).values(), *receipts_given]
+        self._erased = frozenset[str]().union(*map(erased_keys, known))
         self._keys: set[str] = set()
         self.diplomas = 0
         if self._erased or any(one.marks for one in self._marked):
@@ -61,6 +65,12 @@ class LeftOut:
             dropped, kept = self._sorted(folder.rpartition("/")[2], copies)
             records |= {key for key in dropped if kind_of(key) is KeyKind.RECORD}
             self._keys |= dropped - kept
+        hashes = {hash_in(key) for key in self._keys if kind_of(key) is KeyKind.FILE}
+        self._keys |= {
+            copy.key
+            for copy in self._export.objects()
+            if kind_of(copy.key) in (KeyKind.QUARANTINED, KeyKind.QUARANTINE_NOTE) and hash_in(copy.key) in hashes
+        }
         entries = (copy for copy in self._export.objects() if kind_of(copy.key) is KeyKind.INDEX_ENTRY)
         if records:
             self._keys |= {copy.key for copy in entries if self._document(copy).get("record") in records}
@@ -71,6 +81,8 @@ class LeftOut:
         dropped, kept = set[str](), set[str]()
         for copy in copies:
             kind = kind_of(copy.key)
+            if key_hash(copy.key) in self._erased:
+                dropped.add(copy.key)
             if kind is KeyKind.RECORD:
                 record = self._record(copy)
                 named = {copy.key} | ({record.file.key} if record.file else set())

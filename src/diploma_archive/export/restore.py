@@ -6,10 +6,11 @@ of DESIGN.md section 6; what lies in the target already is never overwritten, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
@@ -21,7 +22,7 @@ from diploma_archive.export.export_on_disk import Source
 from diploma_archive.export.failure_limit import FailureLimit
 from diploma_archive.export.left_out import LeftOut
 from diploma_archive.model import keys
-from diploma_archive.model.json_document import readable_or_empty
+from diploma_archive.model.json_document import from_json, readable_or_empty
 from diploma_archive.model.key_kinds import kind_of
 from diploma_archive.model.payload import Payload
 from diploma_archive.store.listing import in_order
@@ -99,6 +100,7 @@ def restore(
     check: Callable[[Reader, bool], None],
     account: str | None = None,
     suppression_key: SecretStr | None = None,
+    given_receipts: Mapping[str, bytes] = MappingProxyType({}),
     workers: int,
     tell: Callable[[int], None],
 ) -> Restored:
@@ -110,6 +112,7 @@ def restore(
         check: is given the export as an archive, and whether it is a part of one, and refuses it by raising where it is
             not what its keys, records and reports say.
         account: whose archive the export must be, or None where that is not known.
+        given_receipts: of erasures that neither target nor export knows, by the key that they get in the target.
         suppression_key: needed where target or export have marks of persons who were erased.
         tell: is told how many objects are done.
 
@@ -130,9 +133,12 @@ def restore(
         with closing(BagReader(export)) as reader:
             check(reader, done.is_part)
         _look_at(store, export, done, workers)
-        left_out = LeftOut(export, store, suppression_key)
+        documents = [from_json(body, "a receipt") for body in given_receipts.values()]
+        left_out = LeftOut(export, store, suppression_key, documents)
         done.suppressed = left_out.diplomas
         _claim(store, export.identity, done)
+        for key, body in given_receipts.items():
+            store.create(key, Payload.of(body), JSON_TYPE, look_first=True)
 
         failure_limit = FailureLimit()
 

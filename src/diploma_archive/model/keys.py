@@ -158,6 +158,11 @@ def quarantine_keys(certificate: str, sha256: str) -> tuple[str, str]:
     return f"{QUARANTINE}{certificate}/{sha256}.bin", f"{QUARANTINE}{certificate}/{sha256}.json"
 
 
+def hash_in(key: str) -> str:
+    """Return the SHA-256 (hex) that the key of a PDF or of something in quarantine has as its name."""
+    return key.rpartition("/")[2].partition(".")[0]
+
+
 def checkpoint_key(selection: str, run_id: str, number: int) -> str:
     """Return the key of a part of a checkpoint.
 

@@ -220,6 +220,40 @@ def test_a_target_that_is_not_empty_is_refused(world: World, bag: Path, target: 
     assert held(target) == before
 
 
+def test_a_receipt_keeps_out_who_was_erased_after_the_export(
+    world: World, bag: Path, target: Bucket, tmp_path: Path
+) -> None:
+    """An old bag into an empty place, with the receipt at hand: the person stays out, and runs wait for the mark."""
+    assert erase(world, "--user", "289252", "--confirm")[0] == 0
+    (key,) = world.bucket.keys_below("erasures/")
+    receipt = tmp_path / key.rpartition("/")[2]
+    receipt.write_bytes(world.bucket.body(key))
+    where = {"ARCHIVE_BUCKET": target.name, "ARCHIVE_PREFIX": target.prefix}
+    done = world.command("restore", "--from", str(bag), "--receipt", str(receipt), "--json", **where)
+    assert (done.returncode, last_json(done.stdout)["suppressed"]) == (0, 2), done.stderr
+    assert target.body(key) == world.bucket.body(key)
+    assert set(target.keys_below("diplomas/")) == set(world.bucket.keys_below("diplomas/"))
+    assert set(target.keys_below("certificates/")) == set(world.bucket.keys_below("certificates/"))
+    done = world.command("sync", "--all", "--json", **where, ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert (done.returncode, "suppression marks are gone" in done.stderr) == (3, True)
+    assert erase(world, "--user", "289252", "--confirm", **where)[0] == 0
+    done = world.command("sync", "--all", "--json", **where, ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert (done.returncode, last_json(done.stdout)["suppressed"]) == (0, 1)
+    assert world.command("verify", "--full", **where).returncode == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"rubbish", b'{"format": 1, "erased_at": 5}'])
+def test_what_is_no_receipt_is_wrong_usage(
+    world: World, bag: Path, target: Bucket, tmp_path: Path, content: bytes
+) -> None:
+    """Nothing is restored on the word of a file that is none."""
+    (tmp_path / "receipt.json").write_bytes(content)
+    where = {"ARCHIVE_BUCKET": target.name, "ARCHIVE_PREFIX": target.prefix}
+    for path in (tmp_path / "receipt.json", tmp_path / "nowhere"):
+        done = world.command("restore", "--from", str(bag), "--receipt", str(path), "--json", **where)
+        assert (done.returncode, last_json(done.stdout)["kind"], held(target)) == (2, "usage", {})
+
+
 def damage(bag: Path, what: str) -> None:
     """Damage a bag on its way."""
     pdf, paper = bag / "data/diplomas/2024-SAFE-001_ABC123456.pdf", bag / "data/objects.jsonl"
