@@ -120,6 +120,7 @@ async def _report(run: Run, order: Order, state: State) -> None:
         cursor_before=run.cursor_before if order.selection.moves_cursor else None,
         cursor_after=run.cursor_after,
         dry_run=order.dry_run,
+        head=run.head,
     )
     await acreate_markdown_artifact(markdown=summary.markdown(), key=summary.key, description=state.message)
     emit_event(

@@ -9,9 +9,11 @@ import logging
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL
 
 from diploma_archive.sandbox import answer_faults as faults
 from flows.archive import archive_diplomas
+from tests.support.verifying import delete
 from tests.support.world import World
 
 
@@ -35,6 +37,23 @@ def test_the_record_names_the_flow_run(world: World) -> None:
     state = run_flow(participants="987654")
     (record,) = world.bucket.records(12345)
     assert record["run_id"] == str(state.state_details.flow_run_id).replace("-", "")
+
+
+def test_a_rollback_is_found_by_what_prefect_has_kept(world: World) -> None:
+    """The summary of each run carries the head of its report: a witness outside the bucket, at no cost."""
+    run_flow(scope="full")
+    before = set(world.bucket.keys_below())
+    world.sandbox.reissue(12345, "2026-03-05 10:00:00", passed_note="better")
+    run_flow(scope="full")
+    later = sorted(set(world.bucket.keys_below()) - before)
+    server = str(PREFECT_API_URL.value())
+    assert world.command("verify", "--heads", "prefect", PREFECT_API_URL=server).returncode == 0
+    delete(world.bucket, *later)
+    assert world.command("verify", PREFECT_API_URL=server).returncode == 0
+    done = world.command("verify", "--heads", "prefect", "--json", PREFECT_API_URL=server)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, answer["counts"]) == (1, {"missing_report": 1})
+    assert "Prefect has kept 2 heads of this archive, from 20" in answer["notes"][0]["detail"]
 
 
 @pytest.mark.parametrize(

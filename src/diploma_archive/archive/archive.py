@@ -6,6 +6,7 @@ Rule: nothing is written before `archive.json` was read and found to be ours.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,11 @@ class Archive:
         self._seen = Seen()
         self._completed: dict[tuple[int, str], Committed] = {}
         self._opening = asyncio.Lock()
+
+    @property
+    def identity_sha256(self) -> str | None:
+        """Return the SHA-256 (hex) of `archive.json`, or None as long as there is none."""
+        return None if self._identity is None else hashlib.sha256(self._identity.body).hexdigest()
 
     @property
     def ignores_conditions(self) -> bool:

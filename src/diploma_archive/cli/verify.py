@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,16 @@ from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
 from diploma_archive.evidence import chain_signature as signature
+from diploma_archive.evidence.findings import Note
+from diploma_archive.evidence.kept_heads import compare_heads
+from diploma_archive.evidence.report_chain import Chain
 from diploma_archive.model.json_document import Document
+from diploma_archive.model.run_head import RunHead, read_heads
 from diploma_archive.settings.loading import load_archive_settings
 from diploma_archive.verify import report_text as rendering
 from diploma_archive.verify import verify as verifying
 from diploma_archive.verify.sampling import Choice, one_certificate, sample
+from diploma_archive.web.kept_heads import heads_kept_by_prefect
 
 
 @app.command()
@@ -55,6 +61,13 @@ def verify(
     signature_file: Annotated[
         Path | None, typer.Option("--signature", help="The signature to write or to check.", metavar="FILE")
     ] = None,
+    heads: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with heads kept elsewhere: JSON lines, - for stdin, or prefect for what Prefect has kept.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, as the last line.")] = False,
 ) -> None:
     """Check that every diploma in the bucket is there and unaltered. Alone: everything, without reading the PDFs."""
@@ -62,18 +75,50 @@ def verify(
         where, access = load_archive_settings()
         choice = _choice(share, prefix, certificate, where.prefix)
         seal = _Seal.of(private_key, public_key, signature_file)
-        if seal is not None and chain is False:
-            raise SettingsError("a signature is about the chain", fix="Leave --no-chain out")
-        with_chain = (choice.is_everything or seal is not None) if chain is None else chain
+        outside = seal is not None or heads is not None
+        if outside and chain is False:
+            raise SettingsError("signatures and heads are about the chain", fix="Leave --no-chain out")
+        kept = None if heads in (None, "prefect") else _read_heads(str(heads))
+        with_chain = (choice.is_everything or outside) if chain is None else chain
         order = verifying.Order(choice, full, with_chain, where.omit_fields, where.concurrency, where.prefix)
         with open_reader(where, access) as reader:
             with _progress() as progress:
                 result = verifying.verify(reader, order, progress)
+            if heads is not None and result.chain is not None:
+                _compare_heads(result, result.chain, kept)
             if seal is not None:
                 seal.apply(result, read_identity(reader))
         print_result(json.dumps(result.to_dict()) if as_json else rendering.report(result))
         if result.findings:
             raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _read_heads(source: str) -> list[RunHead]:
+    try:
+        if source == "-":
+            return read_heads(sys.stdin)
+        with Path(source).open(encoding="utf-8") as lines:
+            return read_heads(lines)
+    except OSError as error:
+        raise SettingsError(f"the file in --heads cannot be read ({error.strerror})", fix="Check its name") from None
+    except UnicodeDecodeError:
+        raise SettingsError("the file in --heads is no text", fix="Check its name") from None
+    except ValueError as error:
+        raise SettingsError(
+            f"line {error} of --heads is no head", fix='Give lines such as {"key": "runs/...", "sha256": "..."}'
+        ) from None
+
+
+def _compare_heads(result: verifying.Verification, chain: Chain, kept: list[RunHead] | None) -> None:
+    if kept is None:
+        found = heads_kept_by_prefect(result.identity_sha256)
+        kept, span = list(found.heads), f", from {found.first} to {found.last}" if found.heads else ""
+        said = f"Prefect has kept {len(kept)} heads of this archive{span}"
+    else:
+        said = f"{len(kept)} heads were given"
+    result.add(compare_heads(kept, chain, "when this head was kept"))
+    text = f"{said}: a rollback to before the first of them, and what is newer than the last, cannot be shown by these"
+    result.note(Note("heads", "--heads", text if kept else f"{said}, so nothing was compared"))
 
 
 @dataclass(frozen=True)

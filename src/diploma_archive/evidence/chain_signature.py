@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from diploma_archive.errors import SettingsError
 from diploma_archive.evidence.findings import Finding, FindingClass
+from diploma_archive.evidence.kept_heads import compare_heads
 from diploma_archive.evidence.report_chain import Chain
 from diploma_archive.model.json_document import FORMAT, Document, utc_text
+from diploma_archive.model.run_head import RunHead
 
 ALGORITHM = "Ed25519"
 MAX_FILE_BYTES = 5_000_000
@@ -88,12 +90,12 @@ def check_signature(document: Document, key: Ed25519PublicKey, chain: Chain, ide
     statement = document["statement"]
     try:
         key.verify(base64.b64decode(document["signature"], validate=True), _canonical(statement))
-        heads = {str(head["key"]): str(head["sha256"]) for head in statement["heads"]}
+        heads = [RunHead(str(head["key"]), str(head["sha256"])) for head in statement["heads"]]
     except (InvalidSignature, binascii.Error, KeyError, TypeError, ValueError):
         return [Finding(FindingClass.BAD_SIGNATURE, "--signature", "it was not made with this key over what it says")]
     if statement.get("archive_id") != identity.get("archive_id"):
         return [Finding(FindingClass.BAD_SIGNATURE, "--signature", "it is about another archive")]
-    return [finding for key, sha256 in heads.items() for finding in _compare(key, sha256, chain)]
+    return compare_heads(heads, chain, "when the chain was signed")
 
 
 def read_signature(path: Path) -> Document:
@@ -135,15 +137,6 @@ def write_signature(path: Path, document: Document) -> None:
             file.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
     except OSError as error:
         raise SettingsError(f"the file in --signature cannot be written ({error.strerror})") from None
-
-
-def _compare(key: str, sha256: str, chain: Chain) -> list[Finding]:
-    report = chain.reports.get(key)
-    if report is None:
-        return [Finding(FindingClass.MISSING_REPORT, key, "it was there when the chain was signed")]
-    if report.sha256 != sha256:
-        return [Finding(FindingClass.ALTERED_REPORT, key, "it has another hash than when the chain was signed")]
-    return []
 
 
 def _canonical(statement: Mapping[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ from diploma_archive.listing.unit_of_work import Unit
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.keys import run_report_key
 from diploma_archive.model.outcome import SUPPRESSED, UNLISTED, Finding, Observer, Outcome, SilentObserver
+from diploma_archive.model.run_head import RunHead
 from diploma_archive.pdf.checker import PdfChecker
 from diploma_archive.sync.batch_window import Window
 from diploma_archive.sync.green_run import RunOutcomes, Tally
@@ -61,6 +62,7 @@ class Run:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     cursor_before: Cursor = field(default_factory=Cursor)
     cursor_after: Cursor | None = None
+    head: RunHead | None = None  # of the report, once it is written
     _reading: Reading = field(default_factory=Reading)
     listings: int = 0
     _checkpoint: Checkpoint | None = None
@@ -167,6 +169,7 @@ class Run:
             "bytes": self.source.bytes_downloaded,
             "seconds": round(time.monotonic() - self._clock, 3),
             "failures": self.tally.failures,
+            **({"head": self.head.to_fields()} if self.head else {}),
         }
 
     async def _begin(self) -> None:
@@ -286,7 +289,7 @@ class Run:
         """Write what happened under `runs/`; a run that could not begin to read the source leaves nothing behind."""
         try:
             if status == "finished" or self.tally.counts:
-                await put_run_report(
+                head = await put_run_report(
                     self.archive,
                     self.outcomes.spool,
                     run_id=self.run_id,
@@ -297,6 +300,7 @@ class Run:
                     counts=self._counts_of_report(),
                     cursor=cursor,
                 )
+                self.head = None if self.options.dry_run else head
         except DiplomaArchiveError as error:
             if status == "finished":
                 raise

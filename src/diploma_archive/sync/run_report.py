@@ -14,6 +14,7 @@ from diploma_archive.archive.stored_cursor import NextCursor
 from diploma_archive.model.json_document import FORMAT, TOOL, utc_text
 from diploma_archive.model.keys import run_report_key
 from diploma_archive.model.payload import Payload
+from diploma_archive.model.run_head import RunHead
 from diploma_archive.sync.outcome_spool import Spool
 
 
@@ -28,8 +29,8 @@ async def put_run_report(
     started_at: datetime,
     counts: Mapping[str, Any],
     cursor: NextCursor | None,
-) -> None:
-    """Store the report of a run.
+) -> RunHead:
+    """Store the report of a run, and return its head.
 
     Args:
         spool: the findings of the run.
@@ -54,4 +55,6 @@ async def put_run_report(
     }
     with spool.finished(head) as report:
         payload = Payload(report.file, report.sha256, report.md5, report.size)
-        await archive.put_run_report(run_report_key(started_at, run_id), payload)
+        key = run_report_key(started_at, run_id)
+        await archive.put_run_report(key, payload)
+        return RunHead(key, payload.sha256, archive.identity_sha256)

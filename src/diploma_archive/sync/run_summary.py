@@ -12,6 +12,7 @@ from typing import Any
 from diploma_archive.listing.selection import write_ids
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.markdown import MAX_ROWS, artifact_key, table_cell
+from diploma_archive.model.run_head import RunHead
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Summary:
     cursor_before: Cursor | None = None
     cursor_after: Cursor | None = None
     dry_run: bool = False
+    head: RunHead | None = None
 
     @property
     def key(self) -> str:
@@ -55,7 +57,7 @@ class Summary:
         if self.cursor_before is not None:
             lines.append(f"| cursor before | {_moment(self.cursor_before)} |")
             lines.append(f"| cursor after | {_moment(self.cursor_after or self.cursor_before)} |")
-        lines += [f"| run id | `{self.counts['run_id']}` |", ""]
+        lines += [f"| run id | `{self.counts['run_id']}` |", *(self.head.to_rows() if self.head else []), ""]
         return "\n".join([*lines, *self._to_look_at()])
 
     def _to_look_at(self) -> list[str]:

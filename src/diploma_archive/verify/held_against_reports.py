@@ -40,6 +40,7 @@ class Witness:
         self._said = chain.commitments
         stored = reader.get(IDENTITY_KEY)
         self._identity = b"" if stored is None else stored.body
+        self.identity_sha256 = hashlib.sha256(self._identity).hexdigest()
 
     def findings(self) -> set[Finding]:
         """Return what is not as reports say; marks and receipts are looked at once more before they count."""
@@ -71,8 +72,7 @@ class Witness:
             yield Note("moved", IDENTITY_KEY, text)
 
     def _of_identity(self) -> Iterator[Finding]:
-        sha256 = hashlib.sha256(self._identity).hexdigest()
-        naming = [key for key, said in self._said.items() if said.identity != sha256]
+        naming = [key for key, said in self._said.items() if said.identity != self.identity_sha256]
         if naming:
             detail = f"{naming[-1]} and {len(naming) - 1} others name it with another hash"
             yield Finding(FindingClass.ALTERED_IDENTITY, IDENTITY_KEY, detail)

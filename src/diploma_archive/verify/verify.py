@@ -67,6 +67,7 @@ class Verification:
     notes: list[Note] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
     chain: Chain | None = None
+    identity_sha256: str = ""  # of `archive.json` (hex)
 
     @property
     def heads(self) -> list[dict[str, str]]:
@@ -84,6 +85,10 @@ class Verification:
         """Add findings, without those about a key that has one of the same class."""
         known = {(finding.kind, finding.key) for finding in self.findings}
         self.findings = sorted([*self.findings, *(one for one in findings if (one.kind, one.key) not in known)])
+
+    def note(self, note: Note) -> None:
+        """Add a note."""
+        self.notes = sorted([*self.notes, note])
 
     @property
     def figures(self) -> dict[str, int]:
@@ -158,8 +163,9 @@ class _Verifier:
         self._ledger.distrust(chain.altered)
         for receipt in self._others.receipts():
             self._ledger.add_erased(receipt)
+        witness = Witness(self._reader, chain, self._others, self._rules.since)
+        self._result.identity_sha256 = witness.identity_sha256
         if self._order.choice.is_everything:
-            witness = Witness(self._reader, chain, self._others, self._rules.since)
             self._findings |= witness.findings()
             self._notes |= set(witness.notes(self._order.root))
         self._findings |= set(chain.findings)
