@@ -34,7 +34,7 @@ from diploma_archive.model.quarantine_note import ANOTHERS_REASON, QuarantineNot
 from diploma_archive.model.record import current_entry
 from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.store.objects import Stored
-from diploma_archive.store.store import JSON_TYPE, PDF_TYPE, Created, Store
+from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 from diploma_archive.store.tries import until_found
 
 if TYPE_CHECKING:
@@ -266,6 +266,22 @@ class Archive:
         said = self._seen.commitments(self._identity.body, cursor)
         previous = await self._run(lambda: previous_reports(self._store, self._reports))
         return {"previous": previous, **said.to_fields()}
+
+    async def put_seal(self, key: str, body: bytes) -> None:
+        """Store a statement on a run report, its signature or its time stamp."""
+        kind = JSON_TYPE if key.endswith(".json") else BINARY_TYPE
+        await self._run(lambda: self._store.create(key, Payload.of(body), kind, look_first=bool(self._look_first)))
+
+    async def get_seal(self, key: str) -> bytes | None:
+        """Return what `put_seal` stored, or None where it is not there."""
+        stored = await self._run(lambda: self._store.get(key))
+        return None if stored is None else stored.body
+
+    async def unstamped(self, at_most: int) -> list[str]:
+        """Return the run reports, the newest first, on which there is a statement without a time stamp."""
+        there = await self._run(lambda: {row.key for row in self._store.list(keys.SEALS)})
+        reports = {keys.sealed_report(key) for key in there if key.endswith(".json")}
+        return sorted((one for one in reports if keys.seal_keys(one)[2] not in there), reverse=True)[:at_most]
 
     async def last_full_pass(self) -> datetime | None:
         """Return when the last full pass that finished began, or None where there was none."""

@@ -38,15 +38,30 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         SettingsError: the file cannot be read, or holds no Ed25519 key, or one behind a password.
     """
+    return _private_key(_read(path, "--sign"), "--sign")
+
+
+def _private_key(pem: bytes, name: str) -> Ed25519PrivateKey:
     try:
-        key = load_pem_private_key(_read(path, "--sign"), password=None)
+        key = load_pem_private_key(pem, password=None)
     except TypeError:
-        raise SettingsError("the key in --sign has a password", fix="Give a key without one") from None
+        raise SettingsError(f"the key in {name} has a password", fix="Give a key without one") from None
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SettingsError("the file in --sign holds no Ed25519 private key in PEM", fix=_HOW_TO_MAKE)
+        raise SettingsError(f"{name} holds no Ed25519 private key in PEM", fix=_HOW_TO_MAKE)
     return key
+
+
+def signing_key_of(value: str) -> Ed25519PrivateKey:
+    """Return the key of `ARCHIVE_SIGNING_KEY`: PEM, also with `\\n` for line breaks, or the path of a PEM file.
+
+    Raises:
+        SettingsError: there is no such file, or no Ed25519 key without a password in it.
+    """
+    name = "ARCHIVE_SIGNING_KEY"
+    pem = value.replace("\\n", "\n").encode() if "-----BEGIN" in value else _read(Path(value.strip()), name)
+    return _private_key(pem, name)
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:

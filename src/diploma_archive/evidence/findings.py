@@ -29,6 +29,7 @@ class FindingClass(StrEnum):
     MISSING_REPORT = "missing_report"
     ALTERED_REPORT = "altered_report"
     BAD_SIGNATURE = "bad_signature"
+    STALE_SEAL = "stale_seal"
     ALTERED_IDENTITY = "altered_identity"
     MISSING_MARK = "missing_mark"
     UNKNOWN_MARK = "unknown_mark"
@@ -60,7 +61,8 @@ TITLES: dict[FindingClass, str] = {
     FindingClass.COULD_NOT_CHECK: "S3 failed when it was asked for an object",
     FindingClass.MISSING_REPORT: "a run report is not there",
     FindingClass.ALTERED_REPORT: "a run report is not what was written",
-    FindingClass.BAD_SIGNATURE: "the signature does not fit",
+    FindingClass.BAD_SIGNATURE: "the signature or time stamp does not fit",
+    FindingClass.STALE_SEAL: "no signed or stamped head is as new as it should be",
     FindingClass.ALTERED_IDENTITY: "archive.json is not what runs saw",
     FindingClass.MISSING_MARK: "the mark of somebody who was erased is not there",
     FindingClass.UNKNOWN_MARK: "a suppression mark that no receipt knows",
@@ -88,6 +90,8 @@ ADVICE: dict[FindingClass, str] = {
     FindingClass.MISSING_REPORT: f"{_OLD_VERSION}, and ask who deleted it",
     FindingClass.ALTERED_REPORT: f"{_OLD_VERSION}, and ask who changed it",
     FindingClass.BAD_SIGNATURE: "Check that file and public key belong together; if they do, the file was changed",
+    FindingClass.STALE_SEAL: "See that runs go on and sign; if they do, the bucket was brought back to an earlier "
+    "state: compare with what was kept elsewhere (--heads, --signature)",
     FindingClass.ALTERED_IDENTITY: f"{_OLD_VERSION}, and ask who changed it; until then no run writes here",
     FindingClass.MISSING_MARK: f"{_OLD_VERSION}; else run erase for that person again; until then no run writes here",
     FindingClass.UNKNOWN_MARK: "If erase was cut off, run it again; else somebody may be kept out who was not erased: "

@@ -35,7 +35,7 @@ from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
 
-COPIED_FIRST = (keys.RUNS, "state/")
+COPIED_FIRST = (keys.SEALS, keys.RUNS, "state/")
 """These speak of what is in the bucket already: copied first, what they speak of is in the export too."""
 
 _NAMED_BY_CONTENT = re.compile(r"(?:diplomas/[^/]+|quarantine)/[^/]+/([0-9a-f]{64})\.(?:pdf|bin)")

@@ -9,6 +9,7 @@ import re
 from enum import StrEnum
 
 _UTC = r"[0-9]{8}T[0-9]{6}Z"
+_DAY = r"[0-9]{4}/[0-9]{2}/[0-9]{2}"
 _RUN = r"[^/]+"  # Prefect names its runs itself
 _SERIAL = r"(?:no-serial|s-[A-Za-z0-9._-]{0,120})"
 _CERTIFICATE = r"(?:c-[A-Za-z0-9._-]{0,120}|d-[0-9]{1,19}|d-h[0-9a-f]{32})"
@@ -25,6 +26,9 @@ class KeyKind(StrEnum):
     QUARANTINED = "quarantined bytes"
     QUARANTINE_NOTE = "quarantine note"
     RUN_REPORT = "run report"
+    STATEMENT = "statement on a run report"
+    SIGNATURE = "signature of a statement"
+    STAMP = "time stamp of a statement"
     CURSOR = "cursor"
     CHECKPOINT = "checkpoint"
     MARK = "suppression mark"
@@ -39,7 +43,10 @@ _PATTERNS = {
     KeyKind.INDEX_ENTRY: rf"certificates/{_CERTIFICATE}/[1-9][0-9]{{0,18}}\.{_VERSIONED}\.json",
     KeyKind.QUARANTINED: rf"quarantine/{_CERTIFICATE}/[0-9a-f]{{64}}\.bin",
     KeyKind.QUARANTINE_NOTE: rf"quarantine/{_CERTIFICATE}/[0-9a-f]{{64}}\.json",
-    KeyKind.RUN_REPORT: rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_UTC}-{_RUN}\.json",
+    KeyKind.RUN_REPORT: rf"runs/{_DAY}/{_UTC}-{_RUN}\.json",
+    KeyKind.STATEMENT: rf"seals/{_DAY}/{_UTC}-{_RUN}\.json",
+    KeyKind.SIGNATURE: rf"seals/{_DAY}/{_UTC}-{_RUN}\.sig",
+    KeyKind.STAMP: rf"seals/{_DAY}/{_UTC}-{_RUN}\.tsr",
     KeyKind.CURSOR: rf"state/cursor(?:\.json|/[0-9]{{10,18}}-{_RUN}\.json)",
     KeyKind.CHECKPOINT: rf"state/checkpoints/[0-9a-f]{{16}}/{_RUN}-(?:[0-9]{{6,}}|ended)\.json",
     KeyKind.MARK: r"suppressed/[0-9a-f]{64}\.json",

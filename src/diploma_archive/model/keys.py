@@ -23,6 +23,7 @@ RUNS = "runs/"
 DOCTOR = "doctor/"  # probe objects that could not be removed again; no part of the archive
 NO_PART = (DOCTOR, PROBES)
 PASSING = (CHECKPOINTS, CURSORS)  # runs remove these again
+SEALS = "seals/"
 SUPPRESSED = "suppressed/"
 ERASURES = "erasures/"
 
@@ -214,6 +215,17 @@ def run_report_key(started_at: datetime, run_id: str) -> str:
     """Return the key of a run report, below the day the run started (UTC)."""
     utc = started_at.astimezone(UTC)
     return f"runs/{utc:%Y/%m/%d}/{utc:%Y%m%dT%H%M%SZ}-{run_id}.json"
+
+
+def seal_keys(report: str) -> tuple[str, str, str]:
+    """Return where the statement on a run report, its signature and its time stamp lie."""
+    stem = f"{SEALS}{report.removeprefix(RUNS).removesuffix('.json')}"
+    return f"{stem}.json", f"{stem}.sig", f"{stem}.tsr"
+
+
+def sealed_report(statement: str) -> str:
+    """Return the key of the run report that a statement, signature or stamp lies beside, by its own key."""
+    return f"{RUNS}{statement.removeprefix(SEALS).rpartition('.')[0]}.json"
 
 
 def _versioned(revision: str, generation: int) -> str:

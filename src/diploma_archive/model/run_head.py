@@ -61,7 +61,12 @@ def read_heads(lines: Iterable[str]) -> list[RunHead]:
         # A whole answer of `sync --json` is taken too: its head is in it.
         said = said.get("head", said) if isinstance(said, dict) else None
         key, sha256 = (said.get("key"), said.get("sha256")) if isinstance(said, dict) else (None, None)
-        if not (isinstance(key, str) and isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower())):
+        if not (isinstance(key, str) and isinstance(sha256, str) and is_sha256(sha256.lower())):
             raise ValueError(number)
         heads.append(RunHead(key, sha256.lower()))
     return heads
+
+
+def is_sha256(value: object) -> bool:
+    """Return whether a value is a SHA-256 as 64 small hex digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -16,6 +16,7 @@ from diploma_archive.model.keys import (
     IDENTITY_KEY,
     PROBES,
     QUARANTINE,
+    SEALS,
     SUPPRESSED,
 )
 
@@ -33,6 +34,7 @@ _LIMITS = (  # the beginning and the end of a key; what its kind is called; the 
     (DIPLOMAS, ".json", "a record", _RECORD_BYTES),
     (CERTIFICATES, "", "an index entry", 100_000),  # some 500 bytes
     (QUARANTINE, ".json", "a quarantine note", _RECORD_BYTES + 1_000_000),  # it may hold what a record would
+    (SEALS, "", "a seal", 100_000),  # a time stamp with its certificates some 6 kB
     (SUPPRESSED, "", "a suppression mark", 100_000),
     (ERASURES, "", "a receipt", 20_000_000),  # 67 bytes for each object that went or stays
     (DOCTOR, "", "a probe", 100_000),

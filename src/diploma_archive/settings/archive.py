@@ -17,6 +17,7 @@ from diploma_archive.settings.checks import (
     check_prefix,
     check_retain_years,
     check_suppression_key,
+    check_timestamp_url,
 )
 from diploma_archive.settings.comma_separated import CommaSeparated, split_commas
 from diploma_archive.settings.sources import EnvironmentSettings
@@ -34,11 +35,15 @@ class ArchiveSettings(EnvironmentSettings):
     concurrency: int = Field(default=8)
     catalogue: Path | None = None
     suppression_key: SecretStr | None = None
+    signing_key: SecretStr | None = None  # Ed25519: PEM, or the path of a PEM file
+    timestamp_url: str | None = None
+    timestamp_certificates: Path | None = None
     object_lock_mode: str | None = None
     retain_years: int | None = None
     object_lock_compliance_confirmed: str = ""
 
     _suppression_key = field_validator("suppression_key", mode="after")(check_suppression_key)
+    _timestamp_url = field_validator("timestamp_url", mode="after")(check_timestamp_url)
     _lock_mode = field_validator("object_lock_mode", mode="after")(check_lock_mode)
     _retain_years = field_validator("retain_years", mode="after")(check_retain_years)
 

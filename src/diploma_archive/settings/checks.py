@@ -102,6 +102,19 @@ def check_suppression_key(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(key) if key else None
 
 
+def check_timestamp_url(value: str | None) -> str | None:
+    """Return the address of a time-stamping service, or None where it is blank.
+
+    Raises:
+        ValueError: it is no web address. Most services speak plain http: what is sent is a hash, what comes is signed.
+    """
+    url = (value or "").strip()
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password):
+        raise ValueError("must be a web address such as http://timestamp.example.org, without a password")
+    return url or None
+
+
 def check_lock_mode(value: str | None) -> str | None:
     """Return `governance` or `compliance`, or None where it is blank or `none`.
 

@@ -37,6 +37,7 @@ from diploma_archive.sync.resume import Checkpoint, resumable
 from diploma_archive.sync.run_errors import InterruptedRunError
 from diploma_archive.sync.run_options import Options
 from diploma_archive.sync.run_report import put_run_report
+from diploma_archive.sync.sealing import Sealing
 from diploma_archive.sync.stopping import Halt, cancel
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Run:
     cursor_before: Cursor = field(default_factory=Cursor)
     cursor_after: Cursor | None = None
     head: RunHead | None = None  # of the report, once it is written
+    sealing: Sealing | None = None
     _reading: Reading = field(default_factory=Reading)
     listings: int = 0
     _checkpoint: Checkpoint | None = None
@@ -300,7 +302,10 @@ class Run:
                     counts=self._counts_of_report(),
                     cursor=cursor,
                 )
-                self.head = None if self.options.dry_run else head
+                if not self.options.dry_run:
+                    self.head = head
+                    if self.sealing is not None:
+                        await self.sealing.seal(self.archive, head)
         except DiplomaArchiveError as error:
             if status == "finished":
                 raise
@@ -322,8 +327,10 @@ async def open_run(
     """Open source and archive for one run, and check the bucket; FrontCore is not asked yet.
 
     Raises:
+        SettingsError: the key that reports are to be signed with is none.
         StoreError: the bucket cannot be reached, the archive is somebody else's, or see `open_archive`.
     """
+    sealing = Sealing.of(settings.archive)
     options = Options(run_id or uuid4().hex, force, dry_run, settings.archive.omit_fields)
     with closing(PdfChecker()) as checker:
         async with (
@@ -338,4 +345,5 @@ async def open_run(
                 options=options,
                 outcomes=RunOutcomes(observer or SilentObserver()),
                 concurrency=settings.archive.concurrency,
+                sealing=sealing,
             )

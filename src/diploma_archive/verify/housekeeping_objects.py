@@ -36,6 +36,7 @@ class OtherObjects:
         self._receipts: list[Listed] = []
         self._read_receipts: dict[str, Document] = {}
         self.marks: list[Listed] = []
+        self.seals: list[Listed] = []
         self._unknown: list[str] = []
         self._damaged: set[Finding] = set()
         self.reports: dict[str, datetime] = {}
@@ -50,6 +51,8 @@ class OtherObjects:
             self._cursors.append(row)
         elif kind is KeyKind.CHECKPOINT:
             self._checkpoints.append(row)
+        elif kind in (KeyKind.STATEMENT, KeyKind.SIGNATURE, KeyKind.STAMP):
+            self.seals.append(row)
         elif kind is KeyKind.MARK:
             self.marks.append(row)
         elif kind is KeyKind.RECEIPT:

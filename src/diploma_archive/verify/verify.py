@@ -25,6 +25,7 @@ from diploma_archive.store.reader import Reader
 from diploma_archive.verify.held_against_reports import Witness
 from diploma_archive.verify.housekeeping_objects import OtherObjects
 from diploma_archive.verify.sampling import EVERYTHING, Choice
+from diploma_archive.verify.seals_check import Trust, check_seals
 
 Progress = Callable[[int, int], None]
 """Is told how many objects are checked, and how many there are."""
@@ -56,6 +57,7 @@ class Order:
     omitted: tuple[str, ...] = ()
     threads: int = 8
     root: str | None = None  # the archive's prefix in the bucket, where it is known
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass
@@ -168,6 +170,17 @@ class _Verifier:
         if self._order.choice.is_everything:
             self._findings |= witness.findings()
             self._notes |= set(witness.notes(self._order.root))
+            seals = check_seals(
+                self._reader,
+                [row for row in self._others.seals if row.modified <= self._rules.since],
+                chain,
+                witness.identity_sha256,
+                self._order.trust,
+                self._rules.since,
+                self._order.threads,
+            )
+            self._findings |= seals.findings - set(chain.findings)
+            self._notes |= set(seals.notes)
         self._findings |= set(chain.findings)
         if not chain.reports and not chain.findings and self._ledger.objects():
             why = "there are diplomas and not a single run report, although every run writes one"

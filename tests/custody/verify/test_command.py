@@ -234,4 +234,4 @@ def test_the_help_names_the_options(world: World) -> None:
     text = world.command("verify", "--help").stdout
     for option in ("--full", "--sample", "--prefix", "--certificate", "--chain", "--sign", "--signature"):
         assert option in text
-    assert len(FindingClass) == 22
+    assert len(FindingClass) == 23
