@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test custody e2e crashes scale-test shards s3-servers s3-matrix bench lint docs lock wheel clean
+.PHONY: help install demo ui test custody long e2e crashes scale-test shards s3-servers s3-matrix bench lint docs lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +34,16 @@ ui: $(STAMP) ## The whole product on this machine, to be used in a browser; Ctrl
 	@$(BIN)/python -m deployments.local.ui
 
 test: $(STAMP) ## Run the tests: rules, real servers, faults, rate, Prefect (twenty minutes on two cores)
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/unit tests/property tests/contract tests/faults tests/compat
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not long" \
+	  tests/unit tests/property tests/contract tests/faults tests/compat
 	@# What measures a rate or starts a Prefect server has the machine for itself.
 	$(BIN)/python -m pytest tests/rate tests/orchestration
 
 custody: $(STAMP) ## Run the tests of verify, find, export, erase and what else looks after an archive
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/custody
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not long" tests/custody
+
+long: $(STAMP) ## Run the tests that the two above leave out: large archives, many kills, memory (ten minutes)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests/faults tests/compat tests/custody
 
 e2e: $(STAMP) ## Run the tests with a real Prefect server, workers and a browser (needs Chromium)
 	$(BIN)/python -m pytest tests/e2e

@@ -20,6 +20,7 @@ from diploma_archive.model.markdown import artifact_key
 from diploma_archive.settings.archive import ArchiveSettings, S3Access
 from diploma_archive.verify import report_text as rendering
 from diploma_archive.verify.sampling import EVERYTHING, sample
+from diploma_archive.verify.seals_check import Trust
 from diploma_archive.verify.verify import Order, Verification, verify
 from flows.archive_run import due_day
 from tasks.accounts import archive_of
@@ -64,7 +65,16 @@ def _verified(
 ) -> Verification:
     is_sample = mode == "sample"
     choice = sample(NIGHTLY_SHARE, datetime.now(UTC).date()) if is_sample else EVERYTHING
-    order = Order(choice, mode != "quick", not is_sample, where.omit_fields, where.concurrency)
+    order = Order(
+        choice,
+        mode != "quick",
+        not is_sample,
+        where.omit_fields,
+        where.concurrency,
+        root=where.prefix,
+        suppression_key=where.suppression_key,
+        trust=Trust.of(where),
+    )
     with open_reader(where, access) as reader:
         if account != "default":  # without a block this name stands for whatever the environment describes
             check_identity(read_identity(reader), account=account)

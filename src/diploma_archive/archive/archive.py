@@ -105,8 +105,7 @@ class Archive:
         self._suppressions = await self._run(lambda: read_suppressions(self._store, suppression_key))
         self._reports = await self._run(lambda: latest_reports(self._store))
         identity = None if self._identity is None else self._identity.body
-        marks = self._suppressions.marks
-        self._seen = await self._run(lambda: look(self._store, self._reports, identity, marks))
+        self._seen = await self._run(lambda: look(self._store, self._reports, identity, self._suppressions))
 
     def is_suppressed(self, user_id: int | None, certificate: str) -> bool:
         """Return whether a diploma of this person and certificate segment was erased and must not come back."""

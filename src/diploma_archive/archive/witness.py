@@ -6,25 +6,25 @@ Rule: what decides who is archived, and where (`archive.json`, the suppression m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from diploma_archive.archive.erasure_receipts import read_receipt
 from diploma_archive.archive.previous_reports import LatestReports
 from diploma_archive.archive.stored_cursor import NextCursor
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.model.commitments import Commitments
+from diploma_archive.model.json_document import readable_or_empty
 from diploma_archive.model.keys import ERASURES, key_hash, suppression_mark_key
 from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
+from diploma_archive.model.suppression_mark import Suppressions
 from diploma_archive.store.reader import Reader
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run saw when it began: marks and receipts, by the SHA-256 of their keys."""
+    """What a run saw when it began, by the SHA-256 of keys: marks, and receipts with the SHA-256 of their bytes."""
 
     marks: frozenset[str] = field(default_factory=frozenset)
-    receipts: frozenset[str] = field(default_factory=frozenset)
+    receipts: frozenset[tuple[str, str]] = field(default_factory=frozenset)
 
     def commitments(self, identity: bytes, cursor: NextCursor | None) -> Commitments:
         """Return what the run's report says of the rest of the archive.
@@ -37,13 +37,13 @@ class Seen:
         return Commitments(hashlib.sha256(identity).hexdigest(), self.marks, self.receipts, named)
 
 
-def look(reader: Reader, reports: LatestReports, identity: bytes | None, marks: Iterable[str]) -> Seen:
+def look(reader: Reader, reports: LatestReports, identity: bytes | None, suppressions: Suppressions) -> Seen:
     """Return what a run sees of marks and receipts, if nothing is gone.
 
     Args:
         reports: the last ones.
         identity: `archive.json`, or None where there is none.
-        marks: the suppression marks that are there.
+        suppressions: the marks that are there; with the key of theirs, receipts that it did not make are not believed.
 
     Raises:
         StoreError: `archive.json` is another one than a report names, or a mark is gone that nobody took back; fatal.
@@ -51,17 +51,24 @@ def look(reader: Reader, reports: LatestReports, identity: bytes | None, marks: 
     """
     said = reports.commitments
     _check_identity(identity, {one.identity for one in said})
-    there = {row.key for row in reader.list(ERASURES)}
-    seen = Seen(
-        frozenset(key_hash(suppression_mark_key(mark)) for mark in marks), frozenset(key_hash(key) for key in there)
-    )
+    marks = frozenset(key_hash(suppression_mark_key(mark)) for mark in suppressions.marks)
     reported = frozenset[str]().union(*(one.marks for one in said))
-    known = frozenset[str]().union(*(one.receipts for one in said))
-    is_gone = not reported <= seen.marks
-    # A receipt that a run has seen was held against the marks by that run.
-    read = sorted(key for key in there if is_gone or key_hash(key) not in known)
-    claims = tuple(ReceiptClaims.of(key, read_receipt(reader, key)) for key in read)
-    missing = SuppressionHistory(claims, reported).missing(seen.marks)
+    known = dict(pair for one in said for pair in one.receipts)
+    receipts: dict[str, str] = {}
+    claims: list[ReceiptClaims] = []
+    for key in sorted(row.key for row in reader.list(ERASURES)):
+        hashed = key_hash(key)
+        if hashed in known:
+            receipts[hashed] = known[hashed]  # a run that has seen it held it against the marks
+            if reported <= marks:
+                continue
+        stored = reader.get(key)
+        body = b"" if stored is None else stored.body
+        receipts.setdefault(hashed, hashlib.sha256(body).hexdigest())
+        document = readable_or_empty(body)
+        if suppressions.maker is None or suppressions.maker.is_proven(document):
+            claims.append(ReceiptClaims.of(key, document))
+    missing = SuppressionHistory(tuple(claims), reported).missing(marks)
     if missing:
         raise StoreError(
             f"{len(missing)} suppression marks are gone, and no receipt says that they were lifted: persons who were "
@@ -70,7 +77,7 @@ def look(reader: Reader, reports: LatestReports, identity: bytes | None, marks: 
             "where they may be archived); diploma-archive verify names the marks",
             kind=Kind.FATAL,
         )
-    return seen
+    return Seen(marks, frozenset(receipts.items()))
 
 
 def _check_identity(identity: bytes | None, reported: set[str]) -> None:

@@ -14,6 +14,7 @@ from diploma_archive.archive.open_archive import open_reader
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
 from diploma_archive.errors import SettingsError
+from diploma_archive.evidence.time_stamps import Authorities
 from diploma_archive.export.chosen_records import Choice
 from diploma_archive.export.export import Exported, export
 from diploma_archive.model.keys import is_blank
@@ -50,8 +51,19 @@ def export_command(
     with reporting(as_json):
         choice = _choice(certificate or [], user or [], course or [], everything)
         where, access = load_archive_settings()
+        certificates = None
+        if where.timestamp_certificates is not None:
+            certificates = Authorities.of(where.timestamp_certificates).to_pem()
         with open_reader(where, access) as reader:
-            done = export(reader, choice, to, layout=layout, workers=where.concurrency, tell=Teller())
+            done = export(
+                reader,
+                choice,
+                to,
+                layout=layout,
+                workers=where.concurrency,
+                tell=Teller(),
+                certificates=certificates,
+            )
         print_exported(done, as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from diploma_archive.archive.open_archive import open_reader, read_identity
 from diploma_archive.cli.app import app
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.cli.verify_outside import Outside, duration_of, public_key_of
+from diploma_archive.cli.verify_outside import Outside, duration_of
 from diploma_archive.errors import SettingsError
-from diploma_archive.evidence.time_stamps import Authorities
+from diploma_archive.evidence.chain_signature import read_public_key
 from diploma_archive.settings.loading import load_archive_settings
 from diploma_archive.verify import report_text as rendering
 from diploma_archive.verify import verify as verifying
@@ -77,16 +78,18 @@ def verify(
     with reporting(as_json):
         where, access = load_archive_settings()
         choice = _choice(share, prefix, certificate, where.prefix)
-        trust = Trust(
-            public_key_of(public_key, where.signing_key),
-            Authorities.of(where.timestamp_certificates) if where.timestamp_certificates else None,
-            None if not_older_than is None else duration_of(not_older_than),
-        )
+        trust = Trust.of(where)
+        if public_key is not None:
+            trust = replace(trust, public_key=read_public_key(public_key))
+        if not_older_than is not None:
+            trust = replace(trust, not_older_than=duration_of(not_older_than))
         outside = Outside.of(private_key, public_key, signature_file, stamp_file, heads, trust)
         if (outside.is_given or public_key is not None) and chain is False:
             raise SettingsError("signatures and heads are about the chain", fix="Leave --no-chain out")
         with_chain = (choice.is_everything or outside.is_given) if chain is None else chain
-        order = verifying.Order(choice, full, with_chain, where.omit_fields, where.concurrency, where.prefix, trust)
+        order = verifying.Order(
+            choice, full, with_chain, where.omit_fields, where.concurrency, where.prefix, where.suppression_key, trust
+        )
         with open_reader(where, access) as reader:
             with _progress() as progress:
                 result = verifying.verify(reader, order, progress)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import SecretStr
 from rich.console import Console
 
 from diploma_archive.errors import SettingsError
@@ -96,17 +95,6 @@ class Outside:
         result.add(compare_heads(kept, chain, "when this head was kept"))
         text = f"{said}: what was before the first or came after the last cannot be shown by these"
         result.note(Note("heads", "--heads", text if kept else f"{said}, so nothing was compared"))
-
-
-def public_key_of(path: Path | None, signing_key: SecretStr | None) -> Ed25519PublicKey | None:
-    """Return the key that signatures are checked with: the one that is given, or the half of our own.
-
-    Raises:
-        SettingsError: there is none in it.
-    """
-    if path is not None:
-        return signature.read_public_key(path)
-    return None if signing_key is None else signature.signing_key_of(signing_key.get_secret_value()).public_key()
 
 
 def duration_of(text: str) -> timedelta:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from diploma_archive.errors import Kind, ObjectMissingError, ObjectRefusedError, StoreError
 from diploma_archive.evidence.certificate_objects import Claim
@@ -50,10 +50,10 @@ class _Told:
     """Who is told each record that a report names, and the sets of hashes that reports share: most say the same."""
 
     claimed: Callable[[Claim], None]
-    _sets: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
-    _texts: dict[str, str] = field(default_factory=dict)
+    _sets: dict[frozenset[Any], frozenset[Any]] = field(default_factory=dict)
+    _texts: dict[Any, Any] = field(default_factory=dict)
 
-    def share(self, names: frozenset[str]) -> frozenset[str]:
+    def share(self, names: frozenset[Any]) -> frozenset[Any]:
         """Return an equal set that is there already, or else this one, of texts that are there already."""
         if names not in self._sets:
             known = frozenset(self._texts.setdefault(name, name) for name in names)

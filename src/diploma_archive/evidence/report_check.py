@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from diploma_archive.archive.previous_reports import previous_of
 from diploma_archive.evidence.certificate_objects import Claim
@@ -57,7 +57,7 @@ def read_report(
     sha256: str,
     file: BinaryIO,
     claimed: Callable[[Claim], None],
-    share: Callable[[frozenset[str]], frozenset[str]] = lambda names: names,
+    share: Callable[[frozenset[Any]], frozenset[Any]] = lambda names: names,
 ) -> ReportContent:
     """Return what a report says; each record that it names goes to `claimed`, also where the report is damaged.
 

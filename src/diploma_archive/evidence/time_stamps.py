@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, ExtendedKeyUsage, ExtensionNotFound, load_pem_x509_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import (
@@ -90,6 +91,11 @@ class Authorities:
             )
         services = tuple(one for one in found if _is_a_service(one))
         return cls(roots, tuple(one for one in found if one not in (*roots, *services)), services)
+
+    def to_pem(self) -> bytes:
+        """Return them as one PEM file."""
+        found = (*self.roots, *self.intermediates, *self.services)
+        return b"".join(one.public_bytes(Encoding.PEM) for one in found)
 
 
 def stamped_at(reply: bytes, statement: bytes, authorities: Authorities | None) -> datetime | None:

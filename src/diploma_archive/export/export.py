@@ -44,7 +44,14 @@ class Exported:
 
 
 def export(
-    reader: Reader, choice: Choice, to: Path, *, layout: Layout, workers: int, tell: Callable[[int], None]
+    reader: Reader,
+    choice: Choice,
+    to: Path,
+    *,
+    layout: Layout,
+    workers: int,
+    tell: Callable[[int], None],
+    certificates: bytes | None = None,
 ) -> Exported:
     """Bring what was chosen into a folder; what an earlier call brought there is not read again.
 
@@ -52,6 +59,7 @@ def export(
         to: a new or empty folder, or one with an export of the same archive and choice.
         workers: how many requests may be under way at once.
         tell: is told how many objects are done.
+        certificates: those of the time-stamping service (PEM), for whoever checks the export.
 
     Raises:
         SettingsError: the folder holds something else.
@@ -59,7 +67,7 @@ def export(
         DiplomaArchiveError: the folder cannot be written to.
     """
     selection: Document = {"kind": "export", **choice.to_document()}
-    with begin(reader, to, selection, layout=layout, workers=workers, tell=tell) as work:
+    with begin(reader, to, selection, layout=layout, workers=workers, tell=tell, certificates=certificates) as work:
         if choice.everything:
             for below in COPIED_FIRST:
                 work.copy_rows(row for row in reader.list(below) if not row.key.startswith(NO_PART))
@@ -74,7 +82,14 @@ def export(
 
 @contextmanager
 def begin(
-    reader: Reader, to: Path, selection: Document, *, layout: Layout, workers: int, tell: Callable[[int], None]
+    reader: Reader,
+    to: Path,
+    selection: Document,
+    *,
+    layout: Layout,
+    workers: int,
+    tell: Callable[[int], None],
+    certificates: bytes | None = None,
 ) -> Iterator[Export]:
     """Begin an export, or go on with one, and tidy up when it is done; after an error everything is left as it is.
 
@@ -86,7 +101,7 @@ def begin(
         start = start_in(reader, to, selection, layout)
         ledger = start.open_ledger()
         try:
-            yield Export(reader, start, ledger, workers, tell)
+            yield Export(reader, start, ledger, workers, tell, certificates)
         finally:
             ledger.close()
         start.tidy_up()

@@ -14,12 +14,20 @@ from itertools import chain
 from diploma_archive.archive.certificate_folders import is_record
 from diploma_archive.errors import DiplomaArchiveError, Kind, StoreError
 from diploma_archive.export.bag import PAYLOAD, check_bag, make_bag
+from diploma_archive.export.check_instructions import CERTIFICATES_FILE, CHECK_FILE, check_instructions
 from diploma_archive.export.chosen_records import Choice, chosen, fits, user_id
 from diploma_archive.export.copying import Copier, Wanted
 from diploma_archive.export.export_folder import Written
 from diploma_archive.export.export_ledger import ExportLedger
 from diploma_archive.export.failure_limit import FailureLimit
-from diploma_archive.export.file_names import DIPLOMAS_FOLDER, RECORDS_FOLDER, candidates, object_name, stem
+from diploma_archive.export.file_names import (
+    DIPLOMAS_FOLDER,
+    RECORDS_FOLDER,
+    SEALS_FOLDER,
+    candidates,
+    object_name,
+    stem,
+)
 from diploma_archive.export.overview_files import NOT_EXPORTED_FILE, cells, overview_files
 from diploma_archive.export.record_reading import (
     NAMED_BUT_MISSING,
@@ -45,13 +53,20 @@ class Export:
     """One export under way."""
 
     def __init__(
-        self, reader: Reader, start: Start, ledger: ExportLedger, workers: int, tell: Callable[[int], None]
+        self,
+        reader: Reader,
+        start: Start,
+        ledger: ExportLedger,
+        workers: int,
+        tell: Callable[[int], None],
+        certificates: bytes | None = None,
     ) -> None:
         self.reader = reader
         self.ledger = ledger
         self.unnamed = 0  # records that name no person, where persons were asked for
         self.payload = PAYLOAD if start.layout == "bagit" else ""
         self._start = start
+        self._certificates = certificates
         self._failure_limit = FailureLimit()
         self._copier = Copier(reader, start.folder, ledger, self.payload, self._failure_limit)
         # Half of the threads read records, the other half copies, so that the connections are enough for all.
@@ -154,6 +169,8 @@ class Export:
             folder.remove(self.payload + file)
         folder.remove(self.payload + NOT_EXPORTED_FILE)
         written: list[tuple[str, Written]] = []
+        if self.payload:
+            extra = {**(extra or {}), **self._instructions()}
         given = ((name, [body]) for name, body in (extra or {}).items())
         for name, chunks in chain(given, overview_files(self.ledger, self._start.purpose, self.payload)):
             written.append((name, folder.write(self.payload + name, chunks)))
@@ -166,6 +183,17 @@ class Export:
                     raise DiplomaArchiveError(
                         "the disk does not hold what was written to it", fix="Take another disk", kind=Kind.FATAL
                     )
+
+    def _instructions(self) -> dict[str, bytes]:
+        """Return `CHECK.md`, and the certificates of the time-stamping service where they are known."""
+        names = {name.rpartition(".")[2] for name, _ in self.ledger.files() if name.startswith(f"{SEALS_FOLDER}/")}
+        certificates = self._certificates
+        text = check_instructions(
+            has_reports=self._start.purpose.get("everything") is True,
+            has_signatures="sig" in names,
+            has_stamps="tsr" in names and certificates is not None,
+        )
+        return {CHECK_FILE: text, **({CERTIFICATES_FILE: certificates} if certificates else {})}
 
     def _as_it_is(self, row: Listed) -> Wanted:
         named = _NAMED_BY_CONTENT.fullmatch(row.key)

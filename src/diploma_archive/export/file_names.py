@@ -11,16 +11,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from diploma_archive.model.keys import SEALS
+
 MAX_NAME_CHARACTERS = 120
-DIPLOMAS_FOLDER, RECORDS_FOLDER, OBJECTS_FOLDER = "diplomas", "records", "objects"
+DIPLOMAS_FOLDER, RECORDS_FOLDER, OBJECTS_FOLDER, SEALS_FOLDER = "diplomas", "records", "objects", "seals"
 
 _PART_CHARACTERS = 32  # serial, certificate, revision, generation and a suffix of 16 stay within 120
 _SUFFIX_DIGITS = (8, 16)
 _OTHER = re.compile(r"[^A-Za-z0-9.-]+")
 _ENDING = re.compile(r"\.(json|pdf|bin)")
 _FILE = re.compile(
-    rf"(({DIPLOMAS_FOLDER}|{RECORDS_FOLDER}|{OBJECTS_FOLDER}/[0-9a-f]{{2}})/)?[A-Za-z0-9_][A-Za-z0-9._-]*"
+    rf"(({DIPLOMAS_FOLDER}|{RECORDS_FOLDER}|{SEALS_FOLDER}|{OBJECTS_FOLDER}/[0-9a-f]{{2}})/)?[A-Za-z0-9_][A-Za-z0-9._-]*"
 )
+_SEAL = re.compile(rf"{SEALS_FOLDER}/[0-9]{{8}}T[0-9]{{6}}Z-[a-z0-9-]{{1,80}}\.(json|sig|tsr)")
 _RESERVED = frozenset({"con", "prn", "aux", "nul", "conin", "conout"}) | {
     f"{device}{number}" for device in ("com", "lpt") for number in range(10)
 }
@@ -59,10 +62,13 @@ def candidates(folder: str, name: str, ending: str, key: str) -> Iterator[str]:
 
 
 def object_name(key: str) -> str:
-    """Return the name of an object that nobody reads by hand: the hash of its key.
+    """Return the name of an object that nobody reads by hand: the hash of its key; seals keep the name they have.
 
     Keys as they are may be longer than Windows allows, hold what it refuses, or differ in case alone.
     """
+    seal = f"{SEALS_FOLDER}/{key.rpartition('/')[2]}"
+    if _SEAL.fullmatch(seal) and key.startswith(SEALS):
+        return seal
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     ending = _ENDING.search(key, max(0, len(key) - 5))
     return f"{OBJECTS_FOLDER}/{digest[:2]}/{digest}{ending[0] if ending and ending.end() == len(key) else '.dat'}"

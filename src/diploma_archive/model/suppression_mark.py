@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -48,6 +49,20 @@ class MarkMaker:
     def document(self, made_at: datetime) -> Document:
         """Return what a mark holds: nothing about anybody."""
         return {"format": FORMAT, "key_check": self.key_check, "made_at": utc_text(made_at), "tool": TOOL}
+
+    def with_proof(self, receipt: Document) -> Document:
+        """Return a receipt with the proof that whoever wrote it has the key."""
+        return {**receipt, "proof": self._proof(receipt)}
+
+    def is_proven(self, receipt: Document) -> bool:
+        """Return whether a receipt has that proof, or is one of an earlier version, which had none and claims less."""
+        if not {"marks", "lifted", "proof"} & receipt.keys():
+            return True
+        said = {name: value for name, value in receipt.items() if name != "proof"}
+        return hmac.compare_digest(str(receipt.get("proof")).encode(), self._proof(said).encode())
+
+    def _proof(self, receipt: Document) -> str:
+        return self._hmac("receipt:" + json.dumps(receipt, sort_keys=True, ensure_ascii=True))
 
     def _hmac(self, text: str) -> str:
         return hmac.new(self.key.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -144,9 +144,9 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     if unlisted:
         # Without all versions in sight nothing goes: a record that went alone would leave files that are nobody's.
         receipt = replace(_with_left(carried, found.keys), unlisted=len(unlisted), replaces=tuple(begun))
-        return Erasure(found, (), receipt, _put_receipt(eraser, receipt), was_suppressed, unlisted)
+        return Erasure(found, (), receipt, _put_receipt(eraser, maker, receipt), was_suppressed, unlisted)
     if found.versions:
-        begun.append(_put_receipt(eraser, _with_left(carried, found.keys)))
+        begun.append(_put_receipt(eraser, maker, _with_left(carried, found.keys)))
     kept = _remove(eraser, found.versions, workers)
     for _ in range(LOOKS):
         unlisted = tuple(found.seen.unlisted(eraser))
@@ -157,14 +157,14 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
         if unlisted:
             break
         if later.versions:
-            begun.append(_put_receipt(eraser, _with_left(carried, found.keys | later.keys)))
+            begun.append(_put_receipt(eraser, maker, _with_left(carried, found.keys | later.keys)))
             kept += _remove(eraser, later.versions, workers)
         found.take_in(later)
     receipt = replace(_look_again(eraser, found, carried, kept, workers), unlisted=len(unlisted))
     is_known = key_hash(suppression_mark_key(mark)) in _history(there).standing
     if receipt.is_complete and not found.versions and not before and is_known:
         return Erasure(found, (), receipt, None, was_suppressed)  # an earlier receipt says it all
-    final = _put_receipt(eraser, replace(receipt, replaces=tuple(begun)))
+    final = _put_receipt(eraser, maker, replace(receipt, replaces=tuple(begun)))
     for version in (version for name in begun for version in eraser.versions(name)):
         eraser.remove(version)  # what the last one says is all there is to say; a locked one may stay
     return Erasure(found, kept, receipt, final, was_suppressed, unlisted)
@@ -200,7 +200,7 @@ def lift(eraser: Eraser, whom: Whom, key: SecretStr, *, confirmed: bool) -> tupl
         return was_suppressed, ()
     mine = [claims.key for claims in _history(there).receipts if hashed in claims.marks]
     now = datetime.now(UTC)
-    document = lifting([hashed], mine, now)
+    document = MarkMaker(key).with_proof(lifting([hashed], mine, now))
     # The receipt first: a mark that went without one would look stolen.
     eraser.create(receipt_key(now, secrets.token_hex(8)), Payload.of(to_json(document)), JSON_TYPE)
     kept = [eraser.remove(version) for version in eraser.versions(mark_key)]
@@ -270,8 +270,8 @@ def _look_again(
     )
 
 
-def _put_receipt(eraser: Eraser, receipt: Receipt) -> str:
+def _put_receipt(eraser: Eraser, maker: MarkMaker, receipt: Receipt) -> str:
     now = datetime.now(UTC)
     key = receipt_key(now, secrets.token_hex(8))
-    eraser.create(key, Payload.of(to_json(receipt.to_document(now))), JSON_TYPE)
+    eraser.create(key, Payload.of(to_json(maker.with_proof(receipt.to_document(now)))), JSON_TYPE)
     return key

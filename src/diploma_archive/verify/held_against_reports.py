@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
+from pydantic import SecretStr
+
 from diploma_archive.archive.erasure_receipts import receipts
 from diploma_archive.archive.identity import id_of
 from diploma_archive.evidence.findings import Finding, FindingClass, Note
@@ -17,6 +19,7 @@ from diploma_archive.model.cursor import with_followed
 from diploma_archive.model.json_document import Document, readable_or_empty
 from diploma_archive.model.keys import CURSOR_KEY, ERASURES, IDENTITY_KEY, RUNS, SUPPRESSED, key_hash
 from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
+from diploma_archive.model.suppression_mark import MarkMaker
 from diploma_archive.store.reader import Reader
 from diploma_archive.verify.housekeeping_objects import OtherObjects
 
@@ -42,15 +45,19 @@ class Witness:
         self._identity = b"" if stored is None else stored.body
         self.identity_sha256 = hashlib.sha256(self._identity).hexdigest()
 
-    def findings(self) -> set[Finding]:
-        """Return what is not as reports say; marks and receipts are looked at once more before they count."""
+    def findings(self, suppression_key: SecretStr | None) -> set[Finding]:
+        """Return what is not as reports say; marks and receipts are looked at once more before they count.
+
+        Args:
+            suppression_key: where it is known, each receipt must be proven by it.
+        """
         marks = {key_hash(row.key): row.key for row in self._others.marks if row.modified <= self._since}
         found = set(self._of_erasures(marks, self._others.receipt_claims))
         if found:
             marks = {key_hash(row.key): row.key for row in self._reader.list(SUPPRESSED)}
             claims = tuple(ReceiptClaims.of(*each) for each in receipts(self._reader).items())
             found &= set(self._of_erasures(marks, claims))
-        return found | set(self._of_identity()) | set(self._of_cursors())
+        return found | set(self._of_identity()) | set(self._of_cursors()) | set(self._of_receipts(suppression_key))
 
     def notes(self, root: str | None) -> Iterator[Note]:
         """Yield what a person shall know.
@@ -84,7 +91,7 @@ class Witness:
             claims,
             frozenset[str]().union(*(one.marks for one in said)),
             said[0].marks if said else frozenset(marks),
-            frozenset[str]().union(*(one.receipts for one in said)),
+            frozenset(receipt for one in said for receipt, _ in one.receipts),
         )
         for mark in history.missing(marks):
             detail = "a receipt or a run report names it, and no receipt says that it was lifted"
@@ -98,6 +105,24 @@ class Witness:
         for receipt in history.missing_receipts:
             detail = "a run report names it, and no other receipt has taken it over"
             yield Finding(FindingClass.MISSING_RECEIPT, f"{ERASURES} (SHA-256 of the key {receipt})", detail)
+
+    def _of_receipts(self, suppression_key: SecretStr | None) -> Iterator[Finding]:
+        """Yield the receipts that were changed, or that nobody who may erase has written."""
+        claimed = {pair for said in self._said.values() for pair in said.receipts}
+        names = {receipt for receipt, _ in claimed}
+        first = next(iter(self._said.values()), None)
+        of_old = None if first is None else {receipt for receipt, _ in first.receipts}
+        maker = MarkMaker(suppression_key) if suppression_key else None
+        for key, (sha256, document) in self._others.receipt_bodies.items():
+            hashed = key_hash(key)
+            if hashed in names and (hashed, sha256) not in claimed:
+                yield Finding(FindingClass.ALTERED_RECORD, key, "a run report has another hash of it")
+            elif maker is not None and not maker.is_proven(document):
+                detail = "it was not written with ARCHIVE_SUPPRESSION_KEY, or was changed since"
+                yield Finding(FindingClass.ALTERED_RECORD, key, detail)
+            elif not {"proof", "marks", "lifted"} & document.keys() and of_old is not None and hashed not in of_old:
+                detail = "it has the form of earlier versions, and came after reports that name receipts"
+                yield Finding(FindingClass.ALTERED_RECORD, key, detail)
 
     def _of_cursors(self) -> Iterator[Finding]:
         """Yield the cursors that no report names; those of earlier versions only if they came later than such names."""

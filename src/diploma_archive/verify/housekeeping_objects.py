@@ -34,7 +34,7 @@ class OtherObjects:
         self._cursors: list[Listed] = []
         self._checkpoints: list[Listed] = []
         self._receipts: list[Listed] = []
-        self._read_receipts: dict[str, Document] = {}
+        self.receipt_bodies: dict[str, tuple[str, Document]] = {}  # SHA-256 of the bytes, and what they say
         self.marks: list[Listed] = []
         self.seals: list[Listed] = []
         self._unknown: list[str] = []
@@ -67,13 +67,16 @@ class OtherObjects:
         One that is not complete too: it claims only what is gone, and what is left is found by itself.
         """
         for row in self._receipts:
-            document = self._read_receipts[row.key] = self._read(row, "a receipt")
+            text = read_text(self._reader, row)
+            document = self._document(row, text, "a receipt")
+            if document and isinstance(text, Text):
+                self.receipt_bodies[row.key] = (text.sha256, document)
             yield list(erased_keys(document))
 
     @property
     def receipt_claims(self) -> tuple[ReceiptClaims, ...]:
         """Return what the receipts that `receipts` has read say of marks and of each other."""
-        return tuple(ReceiptClaims.of(key, document) for key, document in self._read_receipts.items())
+        return tuple(ReceiptClaims.of(key, document) for key, (_, document) in self.receipt_bodies.items())
 
     @cached_property
     def cursors(self) -> list[tuple[Listed, CursorObject]]:

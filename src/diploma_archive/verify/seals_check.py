@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from diploma_archive.evidence.chain_signature import signing_key_of
 from diploma_archive.evidence.findings import Finding, FindingClass, Note
 from diploma_archive.evidence.kept_heads import compare_heads
 from diploma_archive.evidence.object_reading import Text, read_text
@@ -19,6 +20,7 @@ from diploma_archive.evidence.report_chain import Chain
 from diploma_archive.evidence.seals import Statement, is_signed, read_statement
 from diploma_archive.evidence.time_stamps import Authorities, stamped_at
 from diploma_archive.model.keys import SEALS
+from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
@@ -33,6 +35,19 @@ class Trust:
     public_key: Ed25519PublicKey | None = None
     authorities: Authorities | None = None
     not_older_than: timedelta | None = None
+
+    @classmethod
+    def of(cls, where: ArchiveSettings) -> Trust:
+        """Return what the settings of an archive name: the half of its own key, and the certificates.
+
+        Raises:
+            SettingsError: a file cannot be read, or holds none.
+        """
+        own, certificates = where.signing_key, where.timestamp_certificates
+        return cls(
+            signing_key_of(own.get_secret_value()).public_key() if own else None,
+            Authorities.of(certificates) if certificates else None,
+        )
 
 
 @dataclass

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from diploma_archive.errors import Kind, SettingsError, StoreError
 from diploma_archive.evidence.certificate_check import examine
 from diploma_archive.evidence.certificate_check_result import Examined, Rules
@@ -57,6 +59,7 @@ class Order:
     omitted: tuple[str, ...] = ()
     threads: int = 8
     root: str | None = None  # the archive's prefix in the bucket, where it is known
+    suppression_key: SecretStr | None = None
     trust: Trust = field(default_factory=Trust)
 
 
@@ -168,7 +171,7 @@ class _Verifier:
         witness = Witness(self._reader, chain, self._others, self._rules.since)
         self._result.identity_sha256 = witness.identity_sha256
         if self._order.choice.is_everything:
-            self._findings |= witness.findings()
+            self._findings |= witness.findings(self._order.suppression_key)
             self._notes |= set(witness.notes(self._order.root))
             seals = check_seals(
                 self._reader,

@@ -358,6 +358,7 @@ def test_strangers_are_copied_as_they_are(world: World, tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.long
 def test_more_than_a_page_of_objects(world: World, tmp_path: Path) -> None:
     """A LIST of more than 1,000 keys is read to its end."""
     world.counts()

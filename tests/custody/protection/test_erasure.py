@@ -437,6 +437,7 @@ def test_people_read_what_happened(world: World) -> None:
     assert CANARY not in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_school_of_more_than_a_page_of_objects(s3: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings of more than 1,000 versions are read to the end."""
     for name, value in s3.environment().items():

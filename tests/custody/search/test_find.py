@@ -85,6 +85,7 @@ def test_by_number_it_tells_everything_with_four_requests(world: World, find: An
     assert (answer["total"], answer["more"], answer["troubles"]) == (1, False, [])
 
 
+@pytest.mark.long
 def test_the_size_of_the_archive_does_not_matter(world: World, find: Any) -> None:
     """Four requests with 1,500 keys under one serial and 1,500 more diplomas without a number."""
     world.run()

@@ -62,10 +62,10 @@ def test_a_report_names_what_its_run_saw(erased: World) -> None:
     """archive.json, marks and receipts by SHA-256, and the cursor that follows, key and bytes."""
     report = newest_report(erased)
     assert report["archive_sha256"] == hashlib.sha256(erased.bucket.body("archive.json")).hexdigest()
-    for folder, name in (("suppressed/", "marks"), ("erasures/", "receipts")):
-        keys = erased.bucket.keys_below(folder)
-        assert report[name] == sorted(hashlib.sha256(key.encode()).hexdigest() for key in keys)
-        assert keys
+    marks, receipts = erased.bucket.keys_below("suppressed/"), erased.bucket.keys_below("erasures/")
+    assert report["marks"] == [hashlib.sha256(key.encode()).hexdigest() for key in marks] != []
+    bodies = {hashlib.sha256(key.encode()).hexdigest(): erased.bucket.body(key) for key in receipts}
+    assert report["receipts"] == {key: hashlib.sha256(body).hexdigest() for key, body in bodies.items()} != {}
     named = [erased.bucket.document(key)["cursor"] for key in erased.bucket.keys_below("runs/")]
     keys = [cursor["key"] for cursor in named if cursor]
     assert set(keys) >= set(erased.bucket.keys_below("state/cursor/"))
@@ -164,6 +164,39 @@ def test_a_receipt_that_is_gone_is_found(erased: World) -> None:
     counts = verify(erased)
     assert counts["missing_receipt"] == 1
     assert counts["missing_diploma"] == len(diplomas_of(erased))
+
+
+def test_a_receipt_that_was_edited_or_forged_is_found(erased: World) -> None:
+    """Who could write one could let a theft pass for an erasure; the key of the marks is the proof."""
+    (key,) = erased.bucket.keys_below("erasures/")
+    document, good = erased.bucket.document(key), erased.bucket.body(key)
+    stolen = hashlib.sha256(b"diplomas/s-x/c-x/0123456789abcdef.json").hexdigest()
+    change(erased, key, records=sorted([*document["records"], stolen]))
+    assert verify(erased) == {"altered_record": 1}
+    erased.bucket.put(key, good)
+    forged = "erasures/20260301T000000Z-0123456789abcdef.json"
+    erased.bucket.put(forged, json.dumps({**document, "records": [stolen]}).encode())
+    done = erased.command("verify", "--json", ARCHIVE_SUPPRESSION_KEY=SUPPRESSION_KEY)
+    assert json.loads(done.stdout)["counts"] == {"altered_record": 1}
+    old = {name: value for name, value in document.items() if name not in ("proof", "marks", "others")}
+    erased.bucket.put(forged, json.dumps(old).encode())
+    assert verify(erased) == {"altered_record": 1}
+
+
+def test_a_forged_lifting_brings_nobody_back(erased: World) -> None:
+    """A receipt without the proof of the key is not believed by a run."""
+    delete(erased.bucket, *erased.bucket.keys_below("suppressed/"))
+    report = newest_report(erased)
+    lifting = {
+        "format": 1,
+        "lifted_at": "2026-03-01T00:00:00.000000Z",
+        "lifted": report["marks"],
+        "lifts": [*report["receipts"]],
+    }
+    erased.bucket.put(
+        "erasures/20260301T000000Z-0123456789abcdef.json", json.dumps({**lifting, "proof": MADE_UP}).encode()
+    )
+    assert sync(erased, "--all")[0] == 3
 
 
 def test_an_altered_mark_is_found(erased: World) -> None:

@@ -385,6 +385,7 @@ def source(s3: LocalS3, proxy: S3Proxy, temporary: Path, monkeypatch: pytest.Mon
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("impatient")
 def test_one_long_sequence(source: Sandbox, s3: LocalS3, proxy: S3Proxy) -> None:
     """The steps that must be in every search, whatever chance does: the same machine, by hand."""

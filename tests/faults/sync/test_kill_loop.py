@@ -171,6 +171,7 @@ def pairs(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
+@pytest.mark.long
 def test_kills_leave_nothing_broken(
     pairs: Sandbox, s3: LocalS3, proxy: S3Proxy, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

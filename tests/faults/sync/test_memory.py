@@ -105,12 +105,14 @@ BLOWN_UP: dict[str, tuple[Callable[[World], None], int]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", ["+".join(BODIES)], ids=str)
 def test_memory_stays_flat(world: World, capsys: pytest.CaptureFixture[str], names: str) -> None:
     """No body makes the command's peak memory grow by more than 60 MB over a small healthy run."""
     compare(world, capsys, {name: BODIES[name] for name in names.split("+")})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", ["+".join(BLOWN_UP)], ids=str)
 def test_memory_stays_flat_within_the_cap(world: World, capsys: pytest.CaptureFixture[str], names: str) -> None:
     """An answer that is small on the wire and large in memory is refused too."""
