@@ -101,19 +101,30 @@ def still_counting(documents: Iterable[Document], now: datetime) -> list[Segment
     return [segment for segment in segments if segment is not None and segment.run_id not in ended]
 
 
+def is_readable(key: str, document: Document) -> bool:
+    """Return whether a document is what may lie under the key of a checkpoint."""
+    run_id = key.rpartition("/")[2].rpartition("-")[0]
+    is_whole = isinstance(document.get("ended"), list) or _segment(document) is not None
+    return is_whole and document.get("run_id") == run_id
+
+
 def read_segment(document: dict[str, Any], now: datetime) -> Segment | None:
     """Return the segment that a document holds, or None where it is too old or cannot be read."""
+    segment = _segment(document)
+    return segment if segment is not None and now - MAX_AGE <= segment.written_at <= now + MAX_AGE else None
+
+
+def _segment(document: dict[str, Any]) -> Segment | None:
     try:
         written_at = datetime.fromisoformat(document["written_at"]).astimezone(UTC)
         outcomes = tuple(document["outcomes"])
         if document["format"] != FORMAT or not all(isinstance(one, dict) for one in outcomes):
             return None
-        segment = Segment(
+        return Segment(
             str(document["run_id"]), written_at, _ids(document["participants"]), _ids(document["users"]), outcomes
         )
     except (KeyError, TypeError, ValueError):
         return None
-    return segment if now - MAX_AGE <= written_at <= now + MAX_AGE else None
 
 
 def _ids(values: Iterable[object]) -> tuple[int, ...]:

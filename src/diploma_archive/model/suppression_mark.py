@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -66,6 +67,16 @@ class MarkMaker:
 
     def _hmac(self, text: str) -> str:
         return hmac.new(self.key.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def is_mark(document: Document) -> bool:
+    """Return whether a document has the form of a mark."""
+    made_at, key_check, tool = (str(document.get(name)) for name in ("made_at", "key_check", "tool"))
+    try:
+        datetime.fromisoformat(made_at)
+    except ValueError:
+        return False
+    return bool(re.fullmatch(r"[0-9a-f]{64}", key_check) and re.match(r"diploma-archive [0-9]", tool))
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class Witness:
         for mark in history.missing(marks):
             detail = "a receipt or a run report names it, and no receipt says that it was lifted"
             yield Finding(FindingClass.MISSING_MARK, f"{SUPPRESSED} (SHA-256 of the key {mark})", detail)
-        for mark in history.unknown(marks):
+        # Without its receipt a mark is nobody's, which is no finding of its own.
+        for mark in history.unknown(marks) if not history.missing_receipts else ():
             detail = "no receipt of an erasure and no run report of its time names it"
             yield Finding(FindingClass.UNKNOWN_MARK, marks[mark], detail)
         for mark in history.still_there(marks):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 
+from diploma_archive.archive.checkpoints import is_readable
 from diploma_archive.archive.erasure_receipts import erased_keys
 from diploma_archive.errors import StoreError
 from diploma_archive.evidence.findings import Finding, FindingClass
@@ -19,6 +20,7 @@ from diploma_archive.model.cursor import CursorObject, follows_of, read_cursor, 
 from diploma_archive.model.json_document import FORMAT, Document, from_json
 from diploma_archive.model.key_kinds import KeyKind, kind_of
 from diploma_archive.model.suppression_history import ReceiptClaims
+from diploma_archive.model.suppression_mark import is_mark
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 from diploma_archive.verify.sampling import Choice
@@ -100,8 +102,10 @@ class OtherObjects:
         """Return what is wrong here; each unknown object is looked for once more."""
         _ = self.cursors  # they are read: what cannot be is a finding
         for row in self._checkpoints:
-            if self._choice.covers_key(row.key):
-                self._read(row, "a checkpoint")
+            document = self._read(row, "a checkpoint") if self._choice.covers_key(row.key) else {}
+            if document and not is_readable(row.key, document):
+                why = "it cannot be read as a checkpoint"
+                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, row.key, why))
         self._check_marks()
         unknown = {
             Finding(FindingClass.UNKNOWN_OBJECT, key, "it lies where diploma-archive writes nothing of this name")
@@ -112,14 +116,17 @@ class OtherObjects:
 
     def _check_marks(self) -> None:
         """See that each mark is one, and made with the key of the others."""
-        made_with = {
-            row.key: self._read(row, "a suppression mark").get("key_check")
-            for row in self.marks
-            if self._choice.covers_key(row.key)
-        }
-        usual = Counter(filter(None, made_with.values())).most_common(1)
+        made_with: dict[str, object] = {}
+        for row in self.marks:
+            document = self._read(row, "a suppression mark") if self._choice.covers_key(row.key) else {}
+            if document and not is_mark(document):
+                why = "it cannot be read as a suppression mark"
+                self._damaged.add(Finding(FindingClass.ALTERED_RECORD, row.key, why))
+            elif document:
+                made_with[row.key] = document["key_check"]
+        usual = Counter(made_with.values()).most_common(1)
         for key, key_check in made_with.items():
-            if key_check and key_check != usual[0][0]:
+            if key_check != usual[0][0]:
                 why = "it was made with another key than the others"
                 self._damaged.add(Finding(FindingClass.ALTERED_RECORD, key, why))
 

@@ -19,7 +19,7 @@ from diploma_archive.evidence.object_reading import Text, read_text
 from diploma_archive.evidence.report_chain import Chain
 from diploma_archive.evidence.seals import Statement, is_signed, read_statement
 from diploma_archive.evidence.time_stamps import Authorities, stamped_at
-from diploma_archive.model.keys import SEALS
+from diploma_archive.model.keys import SEALS, sealed_report
 from diploma_archive.settings.archive import ArchiveSettings
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.parallel import in_parallel
@@ -76,6 +76,7 @@ def check_seals(
         StoreError: S3 failed altogether.
     """
     result = SealCheck()
+    identities = {archive, *(said.identity for said in chain.commitments.values())}
     checked: list[datetime] = []
     claimed: list[datetime] = []
     groups: dict[str, dict[str, Listed]] = {}
@@ -95,11 +96,16 @@ def check_seals(
         statement = _statement(stem, bodies, result)
         if statement is None:
             continue
-        result.findings |= set(compare_heads(statement.heads, chain, f"when {stem}.json was written"))
-        if statement.archive != archive:
+        known = len(result.findings)
+        if [head.key for head in statement.heads] != [sealed_report(f"{stem}.json")]:
+            detail = "it is about another report than its name says"
+            result.findings.add(Finding(FindingClass.BAD_SIGNATURE, f"{stem}.json", detail))
+        elif statement.archive not in identities:
             result.findings.add(Finding(FindingClass.BAD_SIGNATURE, f"{stem}.json", "it is about another archive.json"))
         for moment, is_checked in _moments(stem, statement, bodies, trust, result):
             (checked if is_checked else claimed).append(moment)
+        if len(result.findings) == known:  # what does not fit itself is not believed about others
+            result.findings |= set(compare_heads(statement.heads, chain, f"when {stem}.json was written"))
     result.newest = max(checked or claimed, default=None)
     result.notes += _age(result.newest, len(groups), now, trust, is_checked=bool(checked))
     if trust.not_older_than is not None and (not checked or max(checked) < now - trust.not_older_than):
