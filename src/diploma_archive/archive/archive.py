@@ -261,6 +261,8 @@ class Archive:
             cursor: the one that this run is about to write.
         """
         await self._prepare()
+        if self.ignores_conditions:  # then another first run may have written its own over ours
+            self._identity = await self._run(lambda: self._store.get(keys.IDENTITY_KEY)) or self._identity
         assert self._identity is not None  # noqa: S101  tells mypy what `_prepare` sees to
         said = self._seen.commitments(self._identity.body, cursor)
         previous = await self._run(lambda: previous_reports(self._store, self._reports))

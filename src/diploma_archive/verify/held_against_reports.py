@@ -79,9 +79,9 @@ class Witness:
             yield Note("moved", IDENTITY_KEY, text)
 
     def _of_identity(self) -> Iterator[Finding]:
-        naming = [key for key, said in self._said.items() if said.identity != self.identity_sha256]
-        if naming:
-            detail = f"{naming[-1]} and {len(naming) - 1} others name it with another hash"
+        naming = {key: said.identity for key, said in self._said.items()}
+        if naming and self.identity_sha256 not in naming.values():
+            detail = f"{max(naming)} names it with another hash, and {len(naming)} run reports none with this one"
             yield Finding(FindingClass.ALTERED_IDENTITY, IDENTITY_KEY, detail)
 
     def _of_erasures(self, marks: dict[str, str], claims: tuple[ReceiptClaims, ...]) -> Iterator[Finding]:
