@@ -28,6 +28,7 @@ from diploma_archive.errors import IntegrityError, Kind, OddFileError, StoreErro
 from diploma_archive.model import keys
 from diploma_archive.model.cursor import Cursor
 from diploma_archive.model.json_document import Document, from_json, to_json
+from diploma_archive.model.key_kinds import KeyKind, kind_of
 from diploma_archive.model.keys import IndexName, Place
 from diploma_archive.model.payload import Payload
 from diploma_archive.model.quarantine_note import ANOTHERS_REASON, QuarantineNote, is_anothers, read_first_owner
@@ -102,10 +103,22 @@ class Archive:
                 decides what is written; fatal.
         """
         await self._run(self._store.check_lock)
-        self._suppressions = await self._run(lambda: read_suppressions(self._store, suppression_key))
-        self._reports = await self._run(lambda: latest_reports(self._store))
-        identity = None if self._identity is None else self._identity.body
-        self._seen = await self._run(lambda: look(self._store, self._reports, identity, self._suppressions))
+        await self._run(lambda: self._look_around(suppression_key))
+
+    def _look_around(self, suppression_key: SecretStr | None) -> None:
+        for is_last in (False, True):
+            self._suppressions = read_suppressions(self._store, suppression_key)
+            self._reports = latest_reports(self._store)
+            identity = None if self._identity is None else self._identity.body
+            try:
+                self._seen = look(self._store, self._reports, identity, self._suppressions)
+                return
+            except StoreError:
+                if is_last:
+                    raise
+            # Listings are no moment in time: an erasure, or another first run, may have come between them.
+            self._identity = self._store.get(keys.IDENTITY_KEY)
+            self._check_identity()
 
     def is_suppressed(self, user_id: int | None, certificate: str) -> bool:
         """Return whether a diploma of this person and certificate segment was erased and must not come back."""
@@ -252,7 +265,8 @@ class Archive:
     async def put_run_report(self, key: str, payload: Payload) -> None:
         """Store the report of a run."""
         await self._prepare()
-        await self._run(lambda: self._store.create(key, payload, JSON_TYPE))
+        if await self._run(lambda: self._store.create(key, payload, JSON_TYPE)) is Created.OTHER:
+            raise StoreError("this run has written its report already", fix="Start a new run")
 
     async def links(self, cursor: NextCursor | None = None) -> Document:
         """Return what the next report must name: the reports before it, and what this run saw of the rest.
@@ -281,7 +295,7 @@ class Archive:
     async def unstamped(self, at_most: int) -> list[str]:
         """Return the run reports, the newest first, on which there is a statement without a time stamp."""
         there = await self._run(lambda: {row.key for row in self._store.list(keys.SEALS)})
-        reports = {keys.sealed_report(key) for key in there if key.endswith(".json")}
+        reports = {keys.sealed_report(key) for key in there if kind_of(key) is KeyKind.STATEMENT}
         return sorted((one for one in reports if keys.seal_keys(one)[2] not in there), reverse=True)[:at_most]
 
     async def last_full_pass(self) -> datetime | None:

@@ -123,7 +123,7 @@ def _segment(document: dict[str, Any]) -> Segment | None:
         return Segment(
             str(document["run_id"]), written_at, _ids(document["participants"]), _ids(document["users"]), outcomes
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

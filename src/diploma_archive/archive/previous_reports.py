@@ -75,6 +75,8 @@ def cursor_named_in(reader: Reader, report: str, known: LatestReports | None = N
     Raises:
         StoreError: S3 refused or failed.
     """
+    if not report:
+        return None
     heads = [head for row, head in (known.heads if known else ()) if row.key == report]
     heads = heads or [_head(reader, row) for row in reader.list(report, at_most=1) if row.key == report]
     said = list(commitments_in(heads))

@@ -16,7 +16,7 @@ from diploma_archive.archive.open_archive import open_target
 from diploma_archive.cli.app import app
 from diploma_archive.cli.export import MAX_PROBLEM_LINES, Teller
 from diploma_archive.cli.reporting import EXIT_SOME_FAILED, print_result, reporting
-from diploma_archive.errors import DiplomaArchiveError, Kind, SettingsError
+from diploma_archive.errors import SettingsError
 from diploma_archive.evidence.findings import ALTERED
 from diploma_archive.export.restore import Restored, restore
 from diploma_archive.model.json_document import FORMAT, readable_or_empty
@@ -40,6 +40,10 @@ def restore_command(
         list[Path] | None,
         typer.Option(help="A receipt of an erasure that the export does not know; repeatable.", metavar="FILE"),
     ] = None,
+    accept_altered: Annotated[
+        bool,
+        typer.Option("--accept-altered", help="Restore also what is not what was archived; it is named, exit code 1."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, as the last line.")] = False,
 ) -> None:
     """Bring an export back into the empty bucket or prefix that ARCHIVE_BUCKET and ARCHIVE_PREFIX name."""
@@ -51,7 +55,8 @@ def restore_command(
                 store,
                 prefix=where.prefix,
                 given_receipts=dict(_read_receipt(path) for path in receipt or ()),
-                check=partial(_refuse_what_is_altered, threads=where.concurrency),
+                check=partial(_altered, threads=where.concurrency),
+                accept_altered=accept_altered,
                 account=given().get("FRONTCORE_ACCOUNT"),
                 suppression_key=where.suppression_key,
                 workers=where.concurrency,
@@ -79,40 +84,35 @@ def _read_receipt(path: Path) -> tuple[str, bytes]:
     document = readable_or_empty(body)
     try:
         moment = datetime.fromisoformat(str(document.get("erased_at") or document.get("lifted_at")))
-    except ValueError:
-        moment = None
-    if document.get("format") != FORMAT or moment is None:
+        made = receipt_key(moment, hashlib.sha256(body).hexdigest()[:16])
+    except (ValueError, OverflowError):
+        made = None
+    if document.get("format") != FORMAT or made is None:
         raise SettingsError(
             "the file in --receipt is no receipt of an erasure",
             fix="Give a file from the folder erasures/ of the archive, as it is there",
         )
     key = f"{ERASURES}{path.name}"
-    made = receipt_key(moment, hashlib.sha256(body).hexdigest()[:16])
     return (key if kind_of(key) is KeyKind.RECEIPT else made), body
 
 
-def _refuse_what_is_altered(reader: Reader, is_part: bool, *, threads: int) -> None:
-    """See that an export is what its keys, records and reports say, as `verify` looks at an archive.
+def _altered(reader: Reader, is_part: bool, *, threads: int) -> list[tuple[str, str]]:
+    """Return what of an export is not what its keys, records and reports say, as `verify` looks at an archive.
 
-    What it lacks is no matter here: that was said when it was made.
-
-    Raises:
-        DiplomaArchiveError: it is not; fatal.
+    What it lacks is no matter here: that was said when it was made. Nor are cursors and checkpoints: runs look at those
+    themselves before they believe them.
     """
     order = Order(EVERYTHING, chain=not is_part, omitted=tuple(OMITTABLE_FIELDS), threads=threads)
-    wrong = [one for one in verify(reader, order).findings if one.kind in ALTERED]
-    if wrong:
-        more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise DiplomaArchiveError(
-            f"the export is not what was archived: {without_controls(wrong[0].key)}: {wrong[0].detail}{more}",
-            fix="Run diploma-archive verify where it was exported from, and export again",
-            kind=Kind.FATAL,
-        )
+    found = [one for one in verify(reader, order).findings if one.kind in ALTERED]
+    housekeeping = (KeyKind.CURSOR, KeyKind.CHECKPOINT)
+    return [(one.key, one.detail) for one in found if kind_of(one.key) not in housekeeping]
 
 
 def _print(done: Restored) -> None:
     for key, reason in done.named[:MAX_PROBLEM_LINES]:
         sys.stderr.write(f"not restored: {without_controls(key)}: {reason}\n")
+    for key, reason in done.altered[:MAX_PROBLEM_LINES]:
+        sys.stderr.write(f"restored, and not what was archived: {without_controls(key)}: {reason}\n")
     if done.not_in_the_export:
         sys.stderr.write(f"{done.not_in_the_export} objects are not in the export (see its not-exported.csv)\n")
     if done.is_part:
@@ -137,5 +137,6 @@ def _document(done: Restored) -> dict[str, Any]:
         "is_part": done.is_part,
         "suppressed": done.suppressed,
         "further": done.further,
+        "altered": [{"key": key, "reason": reason} for key, reason in done.altered],
         "not_restored": [{"key": key, "reason": reason} for key, reason in done.named],
     }

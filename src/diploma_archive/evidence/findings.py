@@ -37,9 +37,7 @@ class FindingClass(StrEnum):
     UNNAMED_CURSOR = "unnamed_cursor"
 
 
-ALTERED = frozenset(
-    kind for kind in FindingClass if kind.startswith("altered_") or kind in ("unnamed_cursor", "unknown_mark")
-)
+ALTERED = frozenset(kind for kind in FindingClass if kind.startswith("altered_"))
 """Of what is there and is not what was written, other than of what is not there."""
 
 _OLD_VERSION = "In a versioned bucket get the older version back (aws s3api list-object-versions)"

@@ -144,7 +144,7 @@ def _head_problem(key: str, head: Document) -> str | None:
     try:
         started = datetime.fromisoformat(head["started_at"])
         fits = run_report_key(started, head["run_id"]) == key
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         return "start and id of the run in it do not fit its key"

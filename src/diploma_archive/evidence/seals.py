@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -53,13 +53,22 @@ def read_statement(body: bytes) -> Statement:
     try:
         said = json.loads(body)
         heads = tuple(RunHead(str(head["key"]), str(head["sha256"])) for head in said["heads"])
-        moment = datetime.fromisoformat(said["sealed_at"])
-        good = said["format"] == FORMAT and is_sha256(said["archive_sha256"]) and moment.tzinfo is not None
+        said_at = datetime.fromisoformat(said["sealed_at"])
+        moment = said_at.astimezone(UTC)
+        good = said["format"] == FORMAT and is_sha256(said["archive_sha256"]) and said_at.tzinfo is not None
         if not (good and all(is_sha256(head.sha256) for head in heads)):
             raise ValueError("no statement")
         return Statement(heads, said["archive_sha256"], moment)
-    except (KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError, RecursionError, OverflowError):
         raise ValueError("no statement") from None
+
+
+def is_about(body: bytes, report: str) -> bool:
+    """Return whether a statement is one, and about a run report of this key."""
+    try:
+        return [head.key for head in read_statement(body).heads] == [report]
+    except ValueError:
+        return False
 
 
 def sign_statement(body: bytes, key: Ed25519PrivateKey) -> bytes:

@@ -20,6 +20,7 @@ from diploma_archive.model.json_document import Document, readable_or_empty
 from diploma_archive.model.key_kinds import KeyKind, kind_of
 from diploma_archive.model.keys import hash_in, key_hash
 from diploma_archive.model.parsed_record import RecordContent, read_record_content
+from diploma_archive.model.suppression_history import ReceiptClaims, SuppressionHistory
 from diploma_archive.store.store import Store
 
 
@@ -43,14 +44,19 @@ class LeftOut:
             StoreError: there are marks and no key that fits them, or a record does not say whose it is; fatal.
         """
         self._export, self._target = export, target
-        copies = {copy.key: copy for copy in export.objects() if kind_of(copy.key) is KeyKind.MARK}
+        there = receipts(target)
+        lifted = SuppressionHistory(tuple(ReceiptClaims.of(name, each) for name, each in there.items())).lifted
+        marks = (copy for copy in export.objects() if kind_of(copy.key) is KeyKind.MARK)
+        copies = {copy.key: copy for copy in marks if key_hash(copy.key) not in lifted}
         self._marked = [
             read_suppressions(target, key),
             suppressions_of(copies, lambda mark: self._body(copies[mark]), key),
         ]
-        known = [*receipts(target).values(), *receipts_given]
+        known = [*there.values(), *receipts_given]
         self._erased = frozenset[str]().union(*map(erased_keys, known))
-        self._keys: set[str] = set()
+        self._keys: set[str] = {  # who may be archived again in the target is not kept out by an older export
+            copy.key for copy in export.objects() if kind_of(copy.key) is KeyKind.MARK and copy.key not in copies
+        }
         self.diplomas = 0
         if self._erased or any(one.marks for one in self._marked):
             self._find()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from diploma_archive.errors import Kind, SettingsError, StoreError
+from diploma_archive.errors import DiplomaArchiveError, Kind, SettingsError, StoreError
 from diploma_archive.export.bag_reader import BagReader
 from diploma_archive.export.export_folder import plain_disk_errors
 from diploma_archive.export.export_ledger import Copy
@@ -25,12 +25,13 @@ from diploma_archive.model import keys
 from diploma_archive.model.json_document import from_json, readable_or_empty
 from diploma_archive.model.key_kinds import kind_of
 from diploma_archive.model.payload import Payload
+from diploma_archive.model.plain_text import without_controls
 from diploma_archive.store.listing import in_order
 from diploma_archive.store.parallel import in_parallel
 from diploma_archive.store.reader import Reader
 from diploma_archive.store.store import BINARY_TYPE, JSON_TYPE, PDF_TYPE, Created, Store
 
-_EVIDENCE = (keys.DIPLOMAS, keys.QUARANTINE, keys.RUNS, keys.ERASURES, keys.SUPPRESSED)
+_EVIDENCE = (keys.DIPLOMAS, keys.QUARANTINE, keys.RUNS, keys.ERASURES)
 MAX_NAMED = 10_000  # keys that are kept in memory and in `--json`
 
 _STAGES: tuple[Callable[[str], bool], ...] = (
@@ -55,6 +56,7 @@ class Restored:
     not_in_the_export: int = 0  # objects that the export could not read from the archive
     is_part: bool = False  # the export holds chosen diplomas, not the whole archive
     suppressed: int = 0  # diplomas of persons who were erased; they stay out
+    altered: list[tuple[str, str]] = field(default_factory=list)  # of the export, as key and reason
     further: int = 0  # objects of this archive that the target holds beside those of the export
 
     @property
@@ -89,7 +91,7 @@ class Restored:
     @property
     def is_complete(self) -> bool:
         """Return whether the target now holds the whole export, and the export all that it was to hold."""
-        return not (self.not_restored or self.not_in_the_export)
+        return not (self.not_restored or self.not_in_the_export or self.altered)
 
 
 def restore(
@@ -97,7 +99,8 @@ def restore(
     store: Store,
     *,
     prefix: str,
-    check: Callable[[Reader, bool], None],
+    check: Callable[[Reader, bool], list[tuple[str, str]]],
+    accept_altered: bool = False,
     account: str | None = None,
     suppression_key: SecretStr | None = None,
     given_receipts: Mapping[str, bytes] = MappingProxyType({}),
@@ -109,8 +112,9 @@ def restore(
     Args:
         store: the target: empty below its prefix, or this archive, such as half restored from the same export.
         prefix: of the target, for the length of its keys.
-        check: is given the export as an archive, and whether it is a part of one, and refuses it by raising where it is
-            not what its keys, records and reports say.
+        check: is given the export as an archive, and whether it is a part of one, and returns what of it is not what
+            its keys, records and reports say, as key and reason.
+        accept_altered: restore that too, where there is nothing better.
         account: whose archive the export must be, or None where that is not known.
         given_receipts: of erasures that neither target nor export knows, by the key that they get in the target.
         suppression_key: needed where target or export have marks of persons who were erased.
@@ -131,7 +135,9 @@ def restore(
         )
         _check_account(export.identity, account)
         with closing(BagReader(export)) as reader:
-            check(reader, done.is_part)
+            done.altered = check(reader, done.is_part)
+        if done.altered and not accept_altered:
+            raise _not_what_was_archived(done.altered)
         _look_at(store, export, done, workers)
         documents = [from_json(body, "a receipt") for body in given_receipts.values()]
         left_out = LeftOut(export, store, suppression_key, documents)
@@ -155,6 +161,17 @@ def restore(
             done.add(*put(copy))
             tell(done.objects)
         return done
+
+
+def _not_what_was_archived(altered: list[tuple[str, str]]) -> DiplomaArchiveError:
+    key, reason = altered[0]
+    more = f" ({len(altered) - 1} more)" if len(altered) > 1 else ""
+    return DiplomaArchiveError(
+        f"the export is not what was archived: {without_controls(key)}: {reason}{more}",
+        fix="Run diploma-archive verify where it was exported from, and export again; if that is lost, "
+        "--accept-altered restores it as it is",
+        kind=Kind.FATAL,
+    )
 
 
 def _check_account(identity: bytes, account: str | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from diploma_archive.errors import Kind, StoreError
 from diploma_archive.model.json_document import FORMAT, Document
+from diploma_archive.model.key_kinds import KeyKind, kind_of
 
 OVERLAP = timedelta(hours=24)  # catches rows written late, clock drift at the source and the hour that DST repeats
 KEPT = 3  # of the newest cursor objects, whatever follows them
@@ -188,9 +189,11 @@ def read_cursor(document: dict[str, Any]) -> Cursor:
 
 
 def report_of(document: Document) -> str | None:
-    """Return the key of the run report that a cursor's document says it is named in."""
+    """Return the key of the run report that a cursor's document says it is named in; "" where that is no such key."""
     report = document.get("report")
-    return report if isinstance(report, str) else None
+    if report is None:
+        return None
+    return report if isinstance(report, str) and kind_of(report) is KeyKind.RUN_REPORT and report.isascii() else ""
 
 
 def follows_of(document: Document) -> frozenset[str]:

@@ -55,12 +55,14 @@ class SuppressionHistory:
         reported: marks that any report names.
         first_reported: those of the first report that names any: that far marks of earlier versions are believed.
         reported_receipts: receipts that any report names.
+        last_reported: the marks that the last report names.
     """
 
     receipts: tuple[ReceiptClaims, ...]
     reported: frozenset[str] = frozenset()
     first_reported: frozenset[str] = frozenset()
     reported_receipts: frozenset[str] = frozenset()
+    last_reported: frozenset[str] = frozenset()
 
     @property
     def standing(self) -> frozenset[str]:
@@ -76,7 +78,9 @@ class SuppressionHistory:
 
     def missing(self, marks: Iterable[str]) -> frozenset[str]:
         """Return the marks that must be there and are not among `marks`."""
-        return (self.standing | (self.reported - self.lifted)) - frozenset(marks)
+        # An old lifting excuses nothing where a receipt is gone, which may be that of a later erasure.
+        excused = self.lifted - (self.last_reported if self.missing_receipts else frozenset())
+        return (self.standing | (self.reported - excused)) - frozenset(marks)
 
     def unknown(self, marks: Iterable[str]) -> frozenset[str]:
         """Return those of `marks` that no receipt knows, nor the first report."""

@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from diploma_archive.archive.certificate_folders import is_record
-from diploma_archive.archive.erasure_receipts import Reason, Receipt, lifting, receipts, unfinished_receipts
+from diploma_archive.archive.erasure_receipts import Reason, Receipt, lifting, unfinished_receipts
 from diploma_archive.archive.previous_reports import latest_reports
 from diploma_archive.archive.suppressions import read_suppressions
+from diploma_archive.archive.witness import believed_receipts
 from diploma_archive.model.json_document import Document, to_json, utc_text
 from diploma_archive.model.keys import (
     CHECKPOINTS,
@@ -126,7 +127,7 @@ def erase(eraser: Eraser, whom: Whom, key: SecretStr, reason: Reason, *, confirm
     maker = suppressions.maker or MarkMaker(key)
     mark = maker.mark(whom)
     was_suppressed = mark in suppressions.marks
-    there = receipts(eraser)
+    there = believed_receipts(eraser, maker)
     before = unfinished_receipts(there, mark)
     left = frozenset[str]().union(*(receipt.left for receipt in before.values()))
     found, unlisted = _look(eraser, whom, left, workers)
@@ -192,7 +193,7 @@ def lift(eraser: Eraser, whom: Whom, key: SecretStr, *, confirmed: bool) -> tupl
     suppressions = read_suppressions(eraser, key)
     mark = MarkMaker(key).mark(whom)
     mark_key = suppression_mark_key(mark)
-    there, hashed = receipts(eraser), key_hash(mark_key)
+    there, hashed = believed_receipts(eraser, MarkMaker(key)), key_hash(mark_key)
     reported = frozenset[str]().union(*(said.marks for said in latest_reports(eraser).commitments))
     # One that somebody removed by hand is taken back too: until then no run goes on.
     was_suppressed = mark in suppressions.marks or hashed in replace(_history(there), reported=reported).missing(())

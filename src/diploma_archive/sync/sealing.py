@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from diploma_archive.archive.archive import Archive
 from diploma_archive.errors import DiplomaArchiveError
 from diploma_archive.evidence.chain_signature import signing_key_of
-from diploma_archive.evidence.seals import sign_statement, statement_bytes
+from diploma_archive.evidence.seals import is_about, sign_statement, statement_bytes
 from diploma_archive.evidence.time_stamps import is_answer, request_for
 from diploma_archive.model.keys import seal_keys
 from diploma_archive.model.run_head import RunHead
@@ -53,17 +53,20 @@ class Sealing:
         """
         body = statement_bytes([head], archive.identity_sha256 or "", datetime.now(UTC))
         statement, signature, _ = seal_keys(head.key)
-        await archive.put_seal(statement, body)
         if self.key is not None:
+            await archive.put_seal(statement, body)
             await archive.put_seal(signature, sign_statement(body, self.key))
         if self.timestamp_url is None:
             return
         try:
             async with asyncio.timeout(SECONDS):
+                if self.key is None:
+                    await archive.put_seal(statement, body)
                 if await self._stamp(archive, head.key, body):
                     for report in await archive.unstamped(CAUGHT_UP_AT_ONCE):
                         earlier = await archive.get_seal(seal_keys(report)[0])
-                        if earlier is not None and not await self._stamp(archive, report, earlier):
+                        is_ours = earlier is not None and is_about(earlier, report)
+                        if is_ours and not await self._stamp(archive, report, earlier or b""):
                             break
         except TimeoutError:
             log.warning("the time-stamping service is slow; the next run catches up")

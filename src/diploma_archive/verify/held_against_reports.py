@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from diploma_archive.archive.erasure_receipts import receipts
 from diploma_archive.archive.identity import id_of
+from diploma_archive.archive.previous_reports import cursor_named_in
 from diploma_archive.evidence.findings import Finding, FindingClass, Note
 from diploma_archive.evidence.report_chain import Chain
 from diploma_archive.model.cursor import with_followed
@@ -92,6 +93,7 @@ class Witness:
             frozenset[str]().union(*(one.marks for one in said)),
             said[0].marks if said else frozenset(marks),
             frozenset(receipt for one in said for receipt, _ in one.receipts),
+            said[-1].marks if said else frozenset(),
         )
         for mark in history.missing(marks):
             detail = "a receipt or a run report names it, and no receipt says that it was lifted"
@@ -101,7 +103,7 @@ class Witness:
             detail = "no receipt of an erasure and no run report of its time names it"
             yield Finding(FindingClass.UNKNOWN_MARK, marks[mark], detail)
         for mark in history.still_there(marks):
-            detail = "a receipt says that it was lifted, and it is still there: run erase --lift again"
+            detail = "a receipt says that it was lifted: an erasure was cut off after that, or the lifting"
             yield Finding(FindingClass.UNKNOWN_MARK, marks[mark], detail)
         for receipt in history.missing_receipts:
             detail = "a run report names it, and no other receipt has taken it over"
@@ -135,7 +137,10 @@ class Witness:
         for row, one in there:
             is_earlier = one.report is None and (not naming or row.modified <= min(naming))
             is_judged_elsewhere = {row.key, one.report} & {finding.key for finding in self._chain.findings}
-            if one.key not in known and not is_earlier and not is_judged_elsewhere:
+            if one.key in known or is_earlier or is_judged_elsewhere:
+                continue
+            # Its report may have come after the list of reports.
+            if one.report is None or cursor_named_in(self._reader, one.report) != (one.key, one.sha256):
                 yield Finding(FindingClass.UNNAMED_CURSOR, row.key, "no run report names it with these bytes")
 
     def _is_named(self, report: str | None, cursor: tuple[str, str]) -> bool:

@@ -96,7 +96,7 @@ def check_seals(
         statement = _statement(stem, bodies, result)
         if statement is None:
             continue
-        known = len(result.findings)
+        known, before = len(result.findings), len(checked)
         if [head.key for head in statement.heads] != [sealed_report(f"{stem}.json")]:
             detail = "it is about another report than its name says"
             result.findings.add(Finding(FindingClass.BAD_SIGNATURE, f"{stem}.json", detail))
@@ -104,7 +104,9 @@ def check_seals(
             result.findings.add(Finding(FindingClass.BAD_SIGNATURE, f"{stem}.json", "it is about another archive.json"))
         for moment, is_checked in _moments(stem, statement, bodies, trust, result):
             (checked if is_checked else claimed).append(moment)
-        if len(result.findings) == known:  # what does not fit itself is not believed about others
+        is_vouched_for = len(checked) > before
+        # What does not fit itself, or what nobody vouches for where somebody could, is not believed about others.
+        if len(result.findings) == known and (is_vouched_for or not (trust.public_key or trust.authorities)):
             result.findings |= set(compare_heads(statement.heads, chain, f"when {stem}.json was written"))
     result.newest = max(checked or claimed, default=None)
     result.notes += _age(result.newest, len(groups), now, trust, is_checked=bool(checked))

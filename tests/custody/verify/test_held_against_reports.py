@@ -284,3 +284,88 @@ def test_a_cursor_that_is_named_and_missing_is_no_finding(archived: World) -> No
     """A run may be killed between report and cursor, and old ones are removed."""
     delete(archived.bucket, *archived.bucket.keys_below("state/cursor/"))
     assert verify(archived) == {}
+
+
+def test_a_forged_unfinished_receipt_is_not_carried_into_a_good_one(erased: World) -> None:
+    """Else the next erasure would prove a theft for an erasure."""
+    (mark,) = erased.bucket.keys_below("suppressed/")
+    (receipt,) = erased.bucket.keys_below("erasures/")
+    record = next(key for key in erased.bucket.keys_below("diplomas/") if key.endswith(".json"))
+    stolen = hashlib.sha256(record.encode()).hexdigest()
+    document = erased.bucket.document(receipt)
+    forged = {
+        **{"format": 1, "begun_at": document["begun_at"], "erased_at": document["erased_at"], "reason": "request"},
+        **{"complete": False, "mark": mark.rpartition("/")[2].removesuffix(".json"), "records": []},
+        "left": {"records": [stolen], "others": []},
+    }
+    erased.bucket.put("erasures/20260301T000000Z-0123456789abcdef.json", json.dumps(forged).encode())
+    delete(erased.bucket, mark, *(key for key in erased.bucket.keys_below() if record.split("/")[2] in key))
+    assert erase(erased, "--user", str(USER), "--confirm")[0] == 0
+    proven = [
+        erased.bucket.document(key) for key in erased.bucket.keys_below("erasures/") if "0123456789abcdef" not in key
+    ]
+    assert not any(stolen in each["records"] for each in proven)
+    delete(erased.bucket, "erasures/20260301T000000Z-0123456789abcdef.json")
+    assert verify(erased)["missing_diploma"] == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"suppressed/{MADE_UP}.json",
+        "erasures/",
+        "erasures/.DS_Store",
+        "erasures/20260301T000000Z-0123456789abcdef.json",
+    ],
+)
+def test_what_somebody_planted_may_be_moved_away_again(erased: World, key: str) -> None:
+    """A run that met it does not name it: no later run waits for it, and nobody misses it."""
+    (mark,) = erased.bucket.keys_below("suppressed/")
+    erased.bucket.put(key, erased.bucket.body(mark) if key.startswith("suppressed/") else b"")
+    assert sync(erased, "--all")[0] == 0
+    delete(erased.bucket, key)
+    assert (sync(erased, "--all")[0], verify(erased)) == (0, {})
+
+
+def test_an_old_lifting_excuses_no_later_theft(erased: World) -> None:
+    """Erased, lifted, erased again: mark and receipt of the last time are gone, and no run goes on."""
+    receipts = set(erased.bucket.keys_below("erasures/"))
+    assert erase(erased, "--user", str(USER), "--lift", "--confirm")[0] == 0
+    assert sync(erased, "--all")[0] == 0
+    before = set(erased.bucket.keys_below("erasures/"))
+    assert erase(erased, "--user", str(USER), "--confirm")[0] == 0
+    assert sync(erased, "--all")[0] == 0
+    last = set(erased.bucket.keys_below("erasures/")) - before
+    delete(erased.bucket, *last, *erased.bucket.keys_below("suppressed/"))
+    assert receipts < before
+    assert sync(erased, "--all")[0] == 3
+    counts = verify(erased)
+    assert (counts["missing_mark"], counts["missing_receipt"]) == (1, 1)
+
+
+FAR = "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize(
+    ("key", "document"),
+    [
+        (
+            "seals/2026/03/01/20260301T000000Z-x.json",
+            {"format": 1, "sealed_at": FAR, "heads": [], "archive_sha256": MADE_UP},
+        ),
+        ("runs/2026/03/01/20260301T000000Z-x.json", {"format": 1, "run_id": "x", "started_at": FAR, "previous": []}),
+        (
+            "state/checkpoints/0123456789abcdef/x-000001.json",
+            {"format": 1, "run_id": "x", "written_at": FAR, "outcomes": []},
+        ),
+        ("state/cursor/0000000001-x.json", {"format": 1, "updated_at": None, "retry": [], "report": "\ud800"}),
+        ("state/cursor/0000000001-y.json", {"format": 1, "updated_at": None, "retry": [], "report": "x" * 5_000}),
+        ("state/cursor/0000000001-z.json", {"format": 1, "updated_at": None, "retry": [], "report": ["x"]}),
+    ],
+    ids=lambda value: value.split("-")[-1] if isinstance(value, str) else "",
+)
+def test_one_planted_object_stops_nothing(archived: World, key: str, document: dict[str, Any]) -> None:
+    """Dates beyond all calendars and names that are none: `verify` names the object, and the night goes on."""
+    archived.bucket.put(key, json.dumps(document).encode())
+    assert verify(archived)
+    assert sync(archived)[0] == 0
