@@ -26,6 +26,7 @@ CHROMIUM_FLAGS = [
 # Prefect's page takes a click before it listens, on a busy machine: then a person clicks again.
 CLICKS = 3
 END_SECONDS = 600  # a machine may be busy: it must end at all
+expect.set_options(timeout=120_000)  # milliseconds, for what a page is to show: likewise
 UIS = pytest.mark.parametrize("ui", ["v1", "v2"])
 
 
@@ -54,7 +55,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A new page."""
     opened = browser.new_page(viewport={"width": 1300, "height": 1400})
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(120_000)
     yield opened
     opened.close()
 
