@@ -10,6 +10,7 @@ stop() {
     pid=$(cat "$folder/pid")
     kill "$pid" 2>/dev/null || true
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+    kill -9 "$pid" 2>/dev/null || true  # it takes its time
   fi
   rm -rf "$folder/pid" "$folder/data"
 }
