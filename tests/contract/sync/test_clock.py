@@ -21,6 +21,10 @@ def edit_cursor(world: World, updated_at: str) -> None:
     """Leave a cursor as a version before left it, which believed the date of a row."""
     document = (world.bucket.cursor() or {}) | {"updated_at": updated_at}
     delete(world.bucket, *world.bucket.keys_below("state/cursor/"))
+    for key in world.bucket.keys_below("runs/"):  # which its reports did not name
+        claims = ("archive_sha256", "marks", "receipts", "cursor")
+        report = {name: value for name, value in world.bucket.document(key).items() if name not in claims}
+        world.bucket.put(key, (json.dumps(report, indent=2) + "\n").encode())
     world.bucket.put("state/cursor.json", (json.dumps(document, indent=2) + "\n").encode())
 
 

@@ -153,7 +153,7 @@ def test_slow_down_for_ever(world: World, proxy: S3Proxy) -> None:
     proxy.reset()
     world.run(participants=ONE)
     proxy.reset()
-    proxy.fault(slow_down.answer, times=None, skip=8)
+    proxy.fault(slow_down.answer, times=None, skip=11)
     before = world.sandbox.requests["download"]
     world.settings["concurrency"] = 2
     with pytest.raises(StoreError):
