@@ -9,6 +9,7 @@ from diploma_archive.evidence.certificate_check_result import Examined
 from diploma_archive.evidence.findings import FindingClass
 from diploma_archive.evidence.object_reading import FileState, Unread, read_file, read_text
 from diploma_archive.model.json_document import readable_or_empty
+from diploma_archive.model.keys import DIPLOMAS
 from diploma_archive.store.objects import Listed
 from diploma_archive.store.reader import Reader
 
@@ -31,7 +32,7 @@ class Files:
                 self._found.add_unread(row.key, state, FindingClass.MISSING_FILE)
                 return False
             self._states[row.key] = state
-            self._count(state)
+            self._count(state, is_archived=row.key.startswith(DIPLOMAS))
             if state.sha256 not in (None, name):
                 self._found.add(FindingClass.ALTERED_FILE, row.key, f"its bytes have the SHA-256 {state.sha256}")
         return self._states[row.key].sha256 == name
@@ -41,12 +42,13 @@ class Files:
         self.has_its_hash(row)
         return self._states[row.key]
 
-    def _count(self, state: FileState) -> None:
+    def _count(self, state: FileState, *, is_archived: bool) -> None:
+        """Count a file: what lies in quarantine is none of the archive's, but must be proven as well."""
         counts = self._found.counts
-        counts["files"] += 1
+        counts["files"] += is_archived
         counts["bytes"] += state.size if state.was_read else 0
         counts["not_proven"] += state.sha256 is None
-        counts["proven"] += state.sha256 is not None and not state.was_read
+        counts["proven"] += is_archived and state.sha256 is not None and not state.was_read
 
     def check_quarantine(self) -> None:
         """Check bytes and notes in quarantine, and that what reports say of them is there."""

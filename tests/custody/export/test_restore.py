@@ -372,6 +372,20 @@ def test_a_bag_that_was_remade_around_a_forgery_writes_nothing(
     assert held(target) == {}
 
 
+def test_what_was_altered_is_restored_where_somebody_says_so(world: World, bag: Path, target: Bucket) -> None:
+    """Where the archive is lost and the bag is all there is: everything comes back, and what is wrong is named."""
+    line = next(line for line in lines_of(bag) if line["key"].endswith(".pdf"))
+    path = bag / "data" / line["file"]
+    path.write_bytes(path.read_bytes() + b"%")
+    remake(bag, line["file"])
+    assert restore(world, bag, target)[0] == 3
+    where = {"ARCHIVE_BUCKET": target.name, "ARCHIVE_PREFIX": target.prefix}
+    done = world.command("restore", "--from", str(bag), "--accept-altered", "--json", **where)
+    answer = last_json(done.stdout)
+    assert (done.returncode, [each["key"] for each in answer["altered"]]) == (1, [line["key"]]), done.stderr
+    assert set(held(target)) == set(bucket(world))
+
+
 @pytest.mark.parametrize("place", ["beside", "data", "instead"])
 def test_a_pipe_in_a_bag_hangs_nothing(world: World, bag: Path, target: Bucket, place: str) -> None:
     """Only plain files are ever opened."""

@@ -362,6 +362,19 @@ def test_quarantine_is_checked_too(world: World) -> None:
     assert found(check(world)) == {file: "missing_file", note: "altered_record"}
 
 
+def test_files_are_counted_once_and_quarantine_apart(world: World) -> None:
+    """`files` is how many PDFs are archived, also where two records name one, and `records` how many records."""
+    world.sandbox.fault("download", faults.SamePdf(b"%PDF-1.4\n" + b"odd" * 200 + b"%%EOF"), id=500002)
+    world.run()
+    for deleted_at in ("2026-04-01 10:00:00", None):
+        world.sandbox.diplomas[12345].deleted_at = deleted_at
+        world.run()
+    pdfs = [key for key in world.bucket.keys_below("diplomas/") if key.endswith(".pdf")]
+    for full in (False, True):
+        figures = check(world, full=full).figures
+        assert (figures["files"], figures["records"]) == (len(pdfs), len(world.bucket.records())) == (5, 7)
+
+
 def test_more_than_one_page_of_objects(archived: World) -> None:
     """Also what comes after the first thousand keys is looked at."""
     for number in range(1001):
